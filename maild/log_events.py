@@ -1,0 +1,196 @@
+"""This is where maild keeps the closed list of what it logs: each event, what it means, and what to do about it.
+
+`docs/reference/events.md` and the table in `docs/howto/operations.md` are made from this list.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Event(NamedTuple):
+    """What an event means in plain words, and what a person does about it ('' where nothing is to be done).
+
+    In ``action`` a name in braces is replaced by the field of that name (`{spool_id}`), or shown as SPOOL_ID where the
+    event has no such field. ``level`` is the usual one; the place that logs decides.
+    """
+
+    meaning: str
+    action: str = ""
+    level: str = "info"
+
+
+_SPOOL = "run: maild spool show {spool_id}"
+_OUTBOX = "run: maild outbox show {outbox_id}"
+
+EVENTS: dict[str, Event] = {
+    # the daemon
+    "daemon.started": Event("maild has started and opens its listeners"),
+    "daemon.ready": Event("maild accepts mail"),
+    "daemon.degraded": Event(
+        "maild runs, but cannot store mail now; senders are asked to try again",
+        "run: maild status", "warning"),
+    "daemon.stopping": Event("maild has been asked to stop and finishes what it has begun"),
+    "daemon.stopped": Event("maild has stopped; every accepted message is stored"),
+    "daemon.refused": Event(
+        "maild does not start", "mend what the reason names, then: systemctl restart maild", "error"),
+    "daemon.downtime": Event(
+        "no maild ran for a while; what fell due in that time is done now and marked late",
+        "look at what is marked late: maild sla report", "warning"),
+    "daemon.worker_started": Event("a worker process has started", level="debug"),
+    "daemon.worker_died": Event(
+        "a worker process ended unexpectedly and was replaced; its message is tried again",
+        "if it comes again: maild spool list shows which message it is; maild bundle MESSAGE-ID reports it", "error"),
+    "daemon.worker_killed": Event(
+        "a process was too long at one message, or did not stop in time, and was ended; its message is tried again",
+        "run: maild spool list, it shows messages with several attempts", "error"),
+    "daemon.failed": Event(
+        "the listeners cannot be opened; maild ends",
+        "see the reason (another program on the port?), then: systemctl restart maild", "error"),
+    "daemon.task_failed": Event(
+        "a part of the daemon failed and is started again",
+        "if it comes again, report the lines around it; restart: systemctl restart maild", "error"),
+    "daemon.fault": Event(
+        "a fault in maild itself; the work was kept", "report this line with its traceback", "error"),
+    # configuration
+    "config.loaded": Event("the configuration is live"),
+    "config.refused": Event(
+        "the configuration has faults; the last good one stays live", "run: maild check", "error"),
+    "config.warned": Event("the configuration is live and has doubtful places", "run: maild check", "warning"),
+    "rules.tests_unfinished": Event(
+        "the tests beside the rules took too long to be all run before the configuration went live",
+        "run: maild rules test", "warning"),
+    "canary.refused": Event(
+        "the canary's rules no longer fit the configuration; it rests", "run: maild rules canary report", "warning"),
+    "config.waits_for_restart": Event(
+        "a change of listeners, database, state_dir or workers waits for a restart",
+        "run: systemctl restart maild", "warning"),
+    # store
+    "store.unavailable": Event(
+        "the database does not answer; mail is answered 451 and tried again by the senders",
+        "run: maild check --connect", "error"),
+    "store.back": Event("the database answers again"),
+    "store.upgraded": Event("the database schema was brought up to date"),
+    "store.schema_refused": Event(
+        "the database has a schema that this maild does not know",
+        "install the version that made it, or: maild restore FILE", "error"),
+    "store.backed_up": Event("a backup was written"),
+    # doors
+    "door.listening": Event("a listener takes mail"),
+    "door.closed": Event("a listener was closed"),
+    "door.refused": Event("a client or recipient was refused at the door", "run: maild trace {address}"),
+    "door.limited": Event(
+        "a client went over a limit of the door",
+        "if it is wanted, name its network in ingest.smtp.trusted", "warning"),
+    "door.session_failed": Event(
+        "a session ended by a fault; what was not answered with 250 is sent again",
+        "if it comes again, report the lines around it", "warning"),
+    "tls.expiring": Event(
+        "a certificate of a listener expires soon", "renew it, then: systemctl reload maild", "warning"),
+    # messages
+    "message.accepted": Event("a message is durable; the sender has its answer"),
+    "message.repeated": Event("the same message came again and was not stored twice"),
+    "message.processed": Event("the mailroom is done with a message"),
+    "message.held": Event("a message waits for a person", _SPOOL, "warning"),
+    "message.released": Event("a held message was released by a person"),
+    "message.discarded": Event("a message was discarded by a rule or a person"),
+    "message.retried": Event("a message could not be processed and is tried again", _SPOOL, "warning"),
+    "message.failed": Event(
+        "a fault of maild's own while processing a message; the message is kept and tried again",
+        "report it: maild bundle {message_id}", "error"),
+    "message.dead": Event("a message failed too often and waits for a person", _SPOOL, "error"),
+    "message.defect": Event("a message is not as the standards say; it was read as far as it could be", level="debug"),
+    "message.imported": Event("a message was taken in as history"),
+    "rule.hit": Event("a rule matched"),
+    "rule.failed": Event(
+        "a rule or a value of it could not be used on a message; the message goes on without it",
+        "run: maild trace {message_id}", "warning"),
+    # cases
+    "case.created": Event("a case was made"),
+    "case.updated": Event("a case has a new message or value"),
+    "case.reopened": Event("a resolved case is open again"),
+    "case.closed": Event("a case was closed"),
+    "case.merged": Event("two cases became one"),
+    "case.refused": Event("a change of a case was refused by the rules of cases"),
+    "agent.commands": Event("an agent's commands were applied"),
+    "agent.refused": Event("an agent's mail was not applied and went back to them with the reason"),
+    "agent.not_believed": Event(
+        "a mail in an agent's name could not be proved to be theirs; it is held and the agent was asked",
+        _SPOOL, "warning"),
+    "contact.created": Event("a contact was made"),
+    "contact.erased": Event("a person's data was removed"),
+    # outgoing mail
+    "outbox.queued": Event("a mail to be sent is durable", level="debug"),
+    "outbox.sent": Event("the smarthost took a mail"),
+    "outbox.deferred": Event("the smarthost did not take a mail now; it is tried again"),
+    "outbox.failed": Event("a mail could not be sent for good", _OUTBOX, "error"),
+    "outbox.held": Event(
+        "outgoing mail waits for approval", "run: maild outbox list, then: maild outbox approve", "warning"),
+    "outbox.paused": Event("sending is paused", "run: maild resume outbox when it may go on", "warning"),
+    "outbox.resumed": Event("sending goes on"),
+    "outbox.smarthost_failed": Event(
+        "the smarthost as a whole cannot be used; mail waits and is tried again",
+        "run: maild check --connect", "error"),
+    "outbox.smarthost_back": Event("the smarthost takes mail again"),
+    "outbox.bounced": Event("a mail of ours came back", "run: maild case show {case}", "warning"),
+    "answer.suppressed": Event("an automatic answer was not sent"),
+    "answer.breaker": Event(
+        "too many automatic answers at once; they pause for an hour",
+        "see what causes them: maild report; go on earlier: maild resume automatic", "error"),
+    "pause.set": Event(
+        "a part of maild was paused by a person", "run: maild resume {what} when it may go on", "warning"),
+    "pause.lifted": Event("a pause has ended"),
+    # IMAP
+    "imap.connected": Event("an IMAP account is connected"),
+    "imap.failed": Event(
+        "an IMAP account cannot be read now; it is tried again", "run: maild check --connect", "warning"),
+    "imap.refused": Event(
+        "an IMAP account refuses the login; it is tried again, more and more slowly",
+        "check username and password of mailbox {mailbox}, then: maild check --connect", "error"),
+    "imap.fetched": Event("messages were fetched by IMAP"),
+    "imap.message_failed": Event(
+        "one message of an IMAP folder could not be fetched; it stays there", "look at it in the folder", "warning"),
+    "oauth.expiring": Event(
+        "the OAuth token of a mailbox expires soon", "renew it before {expires}", "warning"),
+    # time
+    "sla.started": Event("a clock of a case has started", level="debug"),
+    "sla.warning": Event("a deadline comes near; an escalation step ran", "run: maild case show {case}", "warning"),
+    "sla.violated": Event("a deadline has passed", "run: maild case show {case}", "warning"),
+    "sla.escalated": Event("an escalation step at or after the deadline ran", "run: maild case show {case}", "warning"),
+    "workflow.ran": Event("a workflow acted"),
+    "workflow.failed": Event(
+        "a workflow could not act on a case; the others go on", "run: maild trace {case}", "error"),
+    "workflow.cut": Event(
+        "workflows set each other off and were cut",
+        "change their conditions so that they come to an end: maild workflow list", "error"),
+    "webhook.sent": Event("a webhook was taken"),
+    "webhook.failed": Event(
+        "a webhook was not taken; it is tried again, for three days", "see the reason and the receiver's log", "warning"),
+    "survey.answered": Event("a satisfaction survey was answered"),
+    "sweep.failed": Event(
+        "a sweep failed; the next one comes at its time and takes up what this one left",
+        "if it comes again, report the lines around it", "error"),
+    "sweep.ran": Event("a sweep did what was due", level="debug"),
+    "clock.jumped": Event(
+        "the clock of this machine jumped; what is due is done slowly",
+        "check the time service (timedatectl); held back mail: maild outbox list", "error"),
+    # surroundings
+    "incoming.bad": Event(
+        "a file in incoming/ could not be taken; it was moved to incoming/bad",
+        "look at it; to take it after all: maild deliver --to ADDRESS FILE", "error"),
+    "incoming.taken": Event("a file in incoming/ was taken"),
+    "disk.low": Event(
+        "little room is left on the disk of state_dir; at the limit mail is answered 452",
+        "make room, or set retention", "error"),
+    "disk.back": Event("there is room on the disk again"),
+    "control.refused": Event("something on the control socket was refused", "run: maild status", "warning"),
+    "web.listening": Event("health, metrics and survey pages are served"),
+    "web.failed": Event("the web listener failed; mail is not concerned", "see the reason; change web.listen", "error"),
+    "metrics.failed": Event("the metrics file could not be written", "check the path in metrics.textfile", "warning"),
+    "admin.acted": Event("a person changed something by the command line"),
+    "admins.told": Event("the admins were told by mail"),
+    "log.dropped": Event(
+        "log lines were dropped because nobody took them", "see why stderr or the journal blocks", "warning"),
+    "library.warned": Event(
+        "a library that maild uses gave a warning", "if mail is late or missing, report this line", "warning"),
+}  # fmt: skip
