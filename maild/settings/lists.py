@@ -1,0 +1,45 @@
+"""This is where maild reads the files that `in_list` names: a text file with an entry a line, or a column of a CSV."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from pathlib import Path
+
+_LIST = re.compile(r"(?P<file>.+\.csv):(?P<column>[^:/]+)\Z")
+
+
+def read(folder: Path, name: str) -> tuple[str, str, tuple[str, ...]]:
+    """The file within ``folder``, its SHA-256, and its entries in lower case, each once.
+
+    ``name`` is `lists/vip.txt` (an entry a line, # begins a comment), `lists/vip.csv` (the first column) or
+    `lists/vip.csv:domain` (the column of that name, the first line holding the names). Raises ValueError in a sentence.
+    """
+    match = _LIST.match(name)
+    file = match["file"] if match else name
+    path = folder / file
+    try:
+        raw = path.read_bytes()
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"the list {path} is not UTF-8") from None
+    except OSError as error:
+        raise ValueError(f"the list {path} cannot be read: {(error.strerror or str(error)).lower()}") from None
+    if path.suffix.lower() == ".csv":
+        entries = _column(list(csv.reader(io.StringIO(text, newline=""))), match["column"] if match else "", path)
+    else:
+        entries = [line.split(" #")[0] for line in text.splitlines() if not line.lstrip().startswith("#")]
+    found = dict.fromkeys(entry.strip().lower() for entry in entries if entry.strip())
+    return file, hashlib.sha256(raw).hexdigest(), tuple(found)
+
+
+def _column(rows: list[list[str]], name: str, path: Path) -> list[str]:
+    column = 0
+    if name:
+        head = [cell.strip().lower() for cell in rows[0]] if rows else []
+        if name.strip().lower() not in head:
+            raise ValueError(f"the list {path} has no column {name!r}; its first line has: {', '.join(head)}")
+        column, rows = head.index(name.strip().lower()), rows[1:]
+    return [row[column] for row in rows if len(row) > column]
