@@ -1,0 +1,1 @@
+"""Mail in: the doors that take it, and the functions that read it."""

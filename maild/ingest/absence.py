@@ -1,0 +1,171 @@
+"""This is where maild knows an absence note or automatic answer by its words alone, in the common languages.
+
+Two things have to come together, so that no personal mail is taken for one: either the subject that mail servers put
+in front (`Automatic reply: …`), or several of the phrases that such notes consist of.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import re2
+
+from maild.model.message import Message
+from maild.plain.patterns import options
+
+# What servers and mail clients write in front of the subject that they answer: with a colon enough alone.
+_PREFIX = re.compile(
+    r"""^\s*(?:\[[^\]]{1,40}\]\s*)?(?:
+      automatic\ repl(?:y|ies)|auto(?:mated)?[- ]?(?:reply|response|responder|answer|respons)|autoreply
+      |out[- ]of[- ](?:the[- ])?office(?:\ (?:auto[- ]?reply|reply|response|notification|message|notice))?
+      |[^:\n]{2,60}\ is\ (?:currently\ )?(?:out\ of\ (?:the\ )?office|on\ (?:vacation|leave|holiday))
+      |auto(?=\s*:\s*(?:re|aw|sv|antw|rv|.{1,60}\bout\ of\b))|vacation\ (?:reply|message|notice|response)
+      |automatische\ (?:antwort|abwesenheits\w+|r[üu]ckmeldung)|abwesenheits(?:notiz|nachricht|meldung|info\w*|assistent)
+      |automatisch\ antwoord|automatische\ (?:reactie|beantwoording)|afwezigheids(?:bericht|assistent|melding)
+      |r[ée]ponse\ automatique|absente?\ du\ bureau|absence\ du\ bureau|message\ d'absence
+      |respuesta\ autom[áa]tica|fuera\ de\ (?:la\ )?oficina|risposta\ automatica|fuori\ (?:sede|ufficio)
+      |resposta\ autom[áa]tica|fora\ do\ escrit[óo]rio|odpowied[źz]\ automatyczna|automatyczna\ odpowied[źz]
+      |autosvar|auto(?:matiskt|matisk)\ (?:svar|fr[åa]nvaromeddelande)|fr[åa]nvaromeddelande|fraværs(?:melding|besked)
+      |automaattinen\ (?:vastaus|poissaoloviesti)|poissaoloviesti|automatick[áa]\ odpov[ěe][ďd]|automatick[áa]\ odpove[ďd]
+      |samodejn[ia]\ odgovor|automatski\ odgovor|automatikus\ v[áa]lasz|r[ăa]spuns\ automat|otomatik\ (?:yan[ıi]t|cevap)
+      |автоматический\ ответ|автоответ(?:чик)?|автоматична\ відповідь|автоматичен\ отговор|αυτόματη\ απάντηση
+      |תשובה\ אוטומטית|מענה\ אוטומטי|الرد\ التلقائي|رد\ تلقائي|自动(?:回复|答复)|自動(?:回覆|回復|返信|応答)
+      |不在(?:通知|の連絡)|자동\s?(?:회신|응답|답장)
+    )\s*(?P<end>[:：]|[\-–—!.(\[]|\Z)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_ANSWER = re.compile(
+    r"\s*(?:re|aw|sv|vs|antw?|rv|rif|ynt|odp|ref|回复|答复|回覆|отв|на)\s*(?:\[\d+\])?\s*[:：]", re.IGNORECASE
+)
+# Words of a subject that a person might write too: one sign of several.
+_SUBJECT = re.compile(
+    r"out[- ]of[- ](?:the )?office|\booo\b|automatic(?:ally)? (?:generated )?(?:reply|response)|auto[- ]?(?:reply|response)|abwesen"
+    r"|nicht im (?:büro|haus)|(?:im|in) urlaub|on (?:vacation|annual leave|holiday|leave)|réponse auto|absent|fuera de la"
+    r" oficina|fuori ufficio|automática|afwezig|frånvaro|vacation|poissa|nieobecn|fravær|ikke til stede|au(?:ß|ss)er haus|ausente"
+    r"|poza biurem|mimo kancelář|házon kívül|автоответ|отпуск|вне офиса|不在|부재",
+    re.IGNORECASE,
+)
+
+
+class _Phrases:
+    """A table of phrases. RE2 looks first, for what may be one: it is a hundred times faster, and knows neither `\\b` nor
+    letters beyond ASCII in `\\w`, so it is asked with wider ones; only where it finds something does `re` look closely."""
+
+    def __init__(self, *texts: str) -> None:
+        pattern = "|".join(texts)
+        self._exact = re.compile(pattern, re.IGNORECASE)
+        wider = pattern.replace(r"\b", "").replace(r"\w", r"[\pL\pN\pM_]").replace(r"\d", r"\pN")
+        self._may = None if r"\A" in pattern else re2.compile("(?i)" + wider, options())
+
+    def search(self, text: str) -> re.Match[str] | None:
+        if self._may is not None and self._may.search(text) is None:
+            return None
+        return self._exact.search(text)
+
+
+# What such notes say. Each table that is found counts once.
+_AWAY = _Phrases(
+    r"\b(?:i am|i'm|i will be|i'll be|we are|am) (?:currently |presently |now |away )*(?:and )?(?:out of (?:the |my )?office|away from"
+    r" (?:the |my )?(?:office|desk|e-?mail)|on (?:annual |sick |parental |maternity |paternity )?(?:leave|vacation|holidays?)"
+    r"|travell?ing|not in the office|unavailable)",
+    r"\bout of (?:the )?office (?:until|from|till|through|and)\b",
+    r"\b(?:bin ich|ich bin|wir sind) [^\n]{0,60}?(?:nicht (?:im (?:büro|haus|dienst)|erreichbar|anwesend)|abwesend|au(?:ß|ss)er haus"
+    r"|im urlaub|in elternzeit)",
+    r"\b(?:befinde ich mich|ich befinde mich) [^\n]{0,40}?(?:urlaub|elternzeit|abwesenheit)",
+    r"\bje (?:suis|serai) (?:actuellement |en ce moment )?(?:absente?|en congés?|hors du bureau|en déplacement|en vacances)",
+    r"\b(?:estoy|estaré|me encuentro|estarei|estou) [^\n]{0,30}?(?:fuera de (?:la )?oficina|ausente|de vacaciones|fora do escritório"
+    r"|de férias)",
+    r"\b(?:sono|sarò) [^\n]{0,30}?(?:assente|fuori (?:ufficio|sede)|in ferie)",
+    r"\bik ben [^\n]{0,40}?(?:afwezig|niet (?:aanwezig|op kantoor|bereikbaar)|op vakantie|met verlof|vrij)",
+    r"\b(?:jestem|będę) [^\n]{0,40}?(?:nieobecn|poza biurem|na urlopie)|przebywam na urlopie",
+    r"\bjag är [^\n]{0,40}?(?:ledig|inte på kontoret|på semester|frånvarande|tjänstledig|föräldraledig)",
+    r"\bjeg er [^\n]{0,40}?(?:ikke (?:til stede|på kontoret)|på ferie|fraværende|bortrejst|bortreist)",
+    r"\bolen [^\n]{0,40}?(?:poissa|lomalla|vuosilomalla)",
+    r"\b(?:jsem|budu) [^\n]{0,40}?(?:mimo kancelář|na dovolené|nepřítom)",
+    r"(?:я )?(?:нахожусь|буду|сейчас) [^\n]{0,40}?(?:в отпуске|вне офиса|отсутств)",
+    r"(?:irodán kívül|szabadságon) (?:vagyok|leszek)|(?:ofis dışında|izinde)y[iı]m|(?:休假|不在办公室|外出)中?[，,。]|不在にしており",
+)
+_RETURN = _Phrases(
+    r"\b(?:i will (?:be back|return|respond|reply|answer|get back)|i(?:'ll| shall) (?:be back|return)|returning on|back (?:in the office )?on"
+    r"|upon my return|when i (?:return|am back|get back)|until (?:\w+day|\d))",
+    r"\b(?:wieder (?:erreichbar|für sie|im büro|da\b|zurück)|nach meiner rückkehr|ab dem \d|bis (?:zum |einschlie(?:ß|ss)lich )?\d)",
+    r"\b(?:de retour|dès mon retour|à mon retour|jusqu'au|regreso|volveré|a mi regreso|hasta el|rientro|al mio rientro|fino al"
+    r"|retorno|retornarei|até o dia|terug (?:op|vanaf)|weer (?:aanwezig|bereikbaar)|tot en met|wracam|po powrocie|do dnia"
+    r"|tillbaka|åter (?:på|den)|tilbake|tilbage|palaan|zpět|po návratu|vrátím|вернусь|до \d)",
+)
+_INSTEAD = _Phrases(
+    r"\b(?:in (?:urgent|case of an? (?:urgent|emergency)) (?:cases|matters)?|for (?:urgent|immediate|emergency)|if (?:it is|this is|your"
+    r" (?:request|matter|enquiry|message) is) urgent|if you (?:need|require) (?:immediate|urgent|assistance)|in my absence"
+    r"|during (?:my absence|this time)|(?:mailbox|inbox|account|address) is not (?:monitored|read)|no access to|limited (?:access|e-?mail)|please contact|will not be (?:forwarded|read|checked))",
+    r"\b(?:in dringenden (?:fällen|angelegenheiten)|dringende[nr]? |wenden sie sich (?:bitte )?an|meine vertretung|vertritt mich|in meiner"
+    r" abwesenheit|nicht weitergeleitet|während meiner abwesenheit)",
+    r"\b(?:en cas d'urgence|en mon absence|veuillez contacter|asuntos? urgentes?|en caso de urgencia|em caso de urgência|por favor"
+    r" contacte|in caso di urgenz|per urgenze|potete contattare|bij spoed|dringende zaken|neem (?:dan )?contact op met|w pilnych"
+    r"|w sprawach pilnych|vid brådskande|kontakta|ved hastesaker|kontakt(?:es)? |kiireellisissä|v naléhavých|в срочных|по срочным)",
+)
+_THANKS = _Phrases(
+    r"\A\W{0,20}(?:[^\n]{0,40}\n{1,4})?\W{0,20}(?:thank you for (?:your (?:e-?mail|message|note|mail)|contacting)|thanks for your (?:e-?mail|message|mail)"
+    r"|(?:vielen dank|danke|herzlichen dank) für (?:ihre|deine|die) (?:e-?mail|nachricht|mail|anfrage)|merci (?:de|pour) votre"
+    r" (?:message|e-?mail|courriel)|gracias por (?:su|tu) (?:mensaje|correo)|grazie per (?:il tuo|la sua|il suo|la tua) (?:messaggio|e-?mail)"
+    r"|obrigad[oa] pel[ao] (?:seu|sua) |bedankt voor (?:uw|je) (?:e-?mail|bericht)|dziękuję za (?:wiadomość|e-?mail)|tack för (?:ditt|din|er)"
+    r"|tak for din|takk for (?:din|e-post)|kiitos (?:viestistä|sähköpost)|děkuji za)",
+)
+_ITSELF = _Phrases(
+    r"\bthis is (?:an? |the |my )?(?:\w+ )?auto[- ]?(?:responder|reply|responding)\b|\bthis is an? (?:automat(?:ic|ed)|auto(?:matically)?[- ]generated)[^\n]{0,20} (?:reply|response|message|e-?mail|answer)|this (?:message|e-?mail|reply)"
+    r" (?:was|is|has been) (?:sent |generated )?automatically|do not (?:reply|respond) to this (?:message|e-?mail)",
+    r"dies ist eine automatisch\w*[^\n]{0,20} (?:antwort|nachricht|e-?mail)|diese (?:nachricht|e-?mail) wurde automatisch",
+    r"ceci est une? (?:réponse|message) automatique|este es un mensaje automático|questo è un messaggio automatico|esta é uma"
+    r" (?:mensagem|resposta) automática|dit is een automatisch|to jest (?:automatyczna|wiadomość automatyczna)|detta är ett automat"
+    r"|dette er et automat|это автоматическ|tämä on automaatti|toto je automatická",
+)
+_TABLES = (
+    (_AWAY, 1, "text: says that the writer is away"),
+    (_RETURN, 1, "text: says until when"),
+    (_INSTEAD, 1, "text: says whom to ask instead"),
+    (_THANKS, 1, "text: thanks for the message"),
+    (_ITSELF, 2, "text: says itself that it is automatic"),
+)
+_READ, _SHORT, _NEED = 1500, 800, 3
+
+
+def absence_signs(message: Message, machine: bool) -> tuple[str, ...]:
+    """The words by which this is a machine's answer, each a line for the trace; () where it is none.
+
+    ``machine`` says that headers already show that a machine made the mail; then less is enough.
+    """
+    subject = unicodedata.normalize("NFC", message.subject)
+    shown = f"Subject: {subject[:80]}"
+    prefix = _PREFIX.match(subject)
+    if prefix is not None and (prefix["end"] in (":", "：") or machine):
+        return (shown,)
+    signs: list[str] = []
+    points = 0
+    if prefix is not None or (_SUBJECT.search(subject) and not _ANSWER.match(subject)):
+        signs.append(shown)
+        points += 2 if prefix is not None else 1
+    text = unicodedata.normalize("NFC", _own_words(message))
+    head = text[:_READ]
+    found = {sign: match for table, _, sign in _TABLES if (match := table.search(head)) is not None}
+    points += sum(worth for _, worth, sign in _TABLES if sign in found)
+    points -= min(2, head.count("?") + 2 * (len(text) > _READ))  # a person asks, or tells a longer story
+    if points < (2 if machine else _NEED):
+        return ()
+    away = found.get(_TABLES[0][2])
+    formal = prefix is not None or _TABLES[3][2] in found or _TABLES[4][2] in found
+    if not (machine or formal) and signs and points <= _NEED:
+        return ()
+    if not (machine or formal or signs):
+        # nothing but sentences that a person might write too: then it has to be a short answer that begins with them
+        answer = bool(message.in_reply_to or message.references or _ANSWER.match(subject))
+        if not (answer and away is not None and away.start() < 150 and len(text) < _SHORT):
+            return ()
+    if away is None and _TABLES[4][2] not in found and prefix is None and not machine:
+        return ()
+    return (*signs, *found)
+
+
+def _own_words(message: Message) -> str:
+    """What this mail says itself, without what it quotes."""
+    text = message.new_text or message.text
+    return "\n".join(line for line in text.split("\n") if not line.startswith(">")).strip()

@@ -1,0 +1,216 @@
+"""This is where maild knows how mail clients introduce a quotation, in the languages that they speak.
+
+All patterns are RE2 (linear time) and meet single lines or a few joined ones, never a whole mail.
+"""
+
+from __future__ import annotations
+
+import re2
+
+MAX_LINE = 500  # characters of a line that are looked at
+
+# verbs that end or carry an attribution: "On Monday Jo Doe wrote:"
+_WROTE = (
+    r"\bwrote\b|\bwrites\b|\bschrieb\b|\bschreibt\b|a écrit|a ecrit|écrivait|escribió|escribio|escribe|escreveu|escrito|ha scritto|scrive\b|scrisse|schreef|geschreven"
+    r"|napisał|napisal|pisze\b|\bskrev\b|\bskrev\b|kirjoitti|napsal|napísal|píše|написа|пишет|писал|пише|yazdı|yazmış|写道|寫道|寫入|さんは書きました|さんが書きました|のメッセージ|작성|님이 쓴|έγραψε|a scris|írta|pisao|je napisao"
+)
+_DIGIT_DATE = r"\d{1,4}[./年-]\s?\d{1,2}[./月-]\s?\d{1,4}|\d{1,2}\s*[:.h時]\s*\d{2}|\b(19|20)\d\d\b"
+
+_ATTRIBUTION = re2.compile(rf"(?i)^[\s\-*_]{{0,10}}\S.*({_WROTE}).*[:：]\s*\*?$")
+_ATTRIBUTION_OPEN = re2.compile(r"(?i)^(on|le|il|am|op|el|em|den|w dniu|dnia)\b.*(wrote|a écrit|ha scritto|schrieb|schreef|escribió|escreveu|skrev|napisał(\(a\))?)\s*$")
+_DATED = re2.compile(rf"(?i)({_DIGIT_DATE})")
+_TIME = re2.compile(r"(?i)\b\d{1,2}\s?[:h時]\s?\d{2}\b|\d ?[ap]\.?m\b|\bklo?\.? ?\d")
+_ADDRESSED = re2.compile(r"\S@\S")
+# no verb, but a date, a name and an address before the colon: "26.06.2014, 14:41, Jo <jo@a.example>:"
+_DATE_AND_ADDRESS = re2.compile(r"^[^<>]+<\s*[^<>\s]+@[^<>\s]+>\s*[:：]$")
+# not even a colon: "03.11.2026 10:04 Jo Doe <jo@a.example>" alone on its line
+_DATE_FIRST = re2.compile(r"^\s*\d{1,4}[./-]\d{1,2}[./-]\d{1,4},? \d{1,2}:\d{2}[^<>]*<[^<>\s]+@[^<>\s]+>$")
+_STARTS = re2.compile(
+    r"(?i)^[\s\-*_]{0,10}(on|at|am|le|il|el|em|op|den|the|in|w dniu|dnia|dne|dňa|tarihinde|kl\.?|on|mon|tue|wed|thu|fri|sat|sun|mo|di|mi|do|fr|sa|so|man|tir|ons|tor|fre|lør|søn|mån|tis|lör|sön|ma|ti|ke|to|pe|la|su|lun|mar|mer|jeu|ven|sam|dim|gio|sab|dom|pon|wt|śr|czw|pt|sob|nie|po|út|st|čt|pá|so|ne|pzt|sal|çar|per|cum|cmt|paz|mon\w+|tues\w+|wednes\w+|thurs\w+|fri\w+|satur\w+|sun\w+)\b|^[\s\-*_]{0,10}(в |від |пн|вт|ср|чт|пт|сб|вс|понедельник|вторник|четверг|пятниц|воскресень|在|于|\d|\")"
+)
+
+_LABELS: dict[str, str] = {
+    "from": r"from|von|de|da|van|od|från|fra|lähettäjä|от|від|kimden|gönderen|发件人|寄件者|寄件人|差出人|送信者|보낸ㅤ?사람|보낸 사람|expéditeur|remitente|mittente|afzender|feladó|de la|von|de\s?",
+    "date": r"sent|date|gesendet|datum|envoyé( le)?|date d'envoi|enviado( el| em|)|fecha|inviato( il)?|data|verzonden|wysłano|data wysłania|skickat|sendt|dato|lähetetty|päivämäärä|päiväys|odesláno|datum|отправлено|дата|надіслано|gönderildi|tarih|gönderme tarihi|发送时间|发送日期|寄件日期|傳送時間|日期|时间|送信日時|日時|送信日|보낸 날짜|날짜|data do envio",
+    "to": r"to|an|à|a|para|aan|do|til|till|vastaanottaja|komu|кому|kime|alıcı|收件人|收件者|宛先|받는ㅤ?사람|받는 사람|destinataire|destinatario",
+    "cc": r"cc|kopie|copie|copia|cópia|kopia|kopi|kopio|копия|копія|bilgi|抄送|副本|참조|c\.c\.|bcc",
+    "subject": r"subject|betreff|objet|asunto|oggetto|assunto|onderwerp|temat|ämne|emne|aihe|předmět|тема|konu|主题|主旨|标题|件名|제목|risposta",
+    "reply": r"reply-to|antwort an|responder a|importance|wichtigkeit|priority|attachments?|anlagen|sender",
+}
+_LABEL = re2.compile(
+    r"(?i)^[\s>*_|\x{feff}\x{200e}]{0,12}(?:" + "|".join(f"(?P<{name}>{words})" for name, words in _LABELS.items()) + r")[*_]{0,2}\s{0,3}[:：]"
+)
+
+_ORIGINAL = re2.compile(
+    r"(?i)^[\s>*]{0,8}[-_=*—–]{2,}\s*\**("
+    r"original (message|mail|e-?mail|appointment)|(ursprüngliche|urspr\.?|original) ?-?nachricht|originalnachricht|original ?-?mail|message (d'origine|original)|(mensaje|correo) original|mensagem original|messaggio originale|"
+    r"oorspronkelijk bericht|origineel bericht|wiadomość oryginalna|oryginalna wiadomość|(ursprungligt|ursprungligt) meddelande|originalmeddelande|oprindelig (meddelelse|besked)|opprinnelig melding|alkuperäinen viesti|"
+    r"původní (zpráva|e-?mail)|(исходное|оригинальное|первоначальное) (сообщение|письмо)|оригінальне повідомлення|вихідне повідомлення|orijinal (mesaj|ileti)|özgün ileti|原始邮件|原始郵件|原邮件|元のメッセージ|オリジナルメッセージ|원본 메시지|original"
+    r")\**\s*[-_=*—–]{2,}"
+)
+_FORWARDED = re2.compile(
+    r"(?i)^[\s>*]{0,8}(?:[-_=*—–]{2,}\s*)?\**("
+    r"forwarded (message|mail|by .{1,80})|begin forwarded message|weitergeleitete (nachricht|e-?mail)|anfang der weitergeleiteten (nachricht|e-mail)|beginn der weitergeleiteten nachricht|message (transféré|réexpédié)e?|début du message (transféré|réexpédié)|"
+    r"(mensaje|correo) reenviado|inicio del mensaje reenviado|messaggio inoltrato|inizio( del)? messaggio inoltrato|mensagem (encaminhada|reencaminhada)|início da mensagem (encaminhada|reencaminhada)|doorgestuurd bericht|begin doorgestuurd bericht|"
+    r"(wiadomość przekazana|przekazana wiadomość|treść przekazanej wiadomości|początek przekazywanej wiadomości)|vidarebefordrat (meddelande|mejl|brev)|vidarebefordrat|videresendt (meddelelse|melding|besked)|start på videresendt besked|välitetty viesti|edelleenlähetetty viesti|"
+    r"(přeposlaná|předaná) zpráva|пересланное (сообщение|письмо)|пересылаемое сообщение|начало переадресованного сообщения|переслане повідомлення|yönlendirilen (mesaj|ileti)|iletilmiş mesaj|转发的?邮件|轉寄的?郵件|転送されたメッセージ|転送メッセージ|전달된 메시지"
+    r")\**\s*[:：]?\s*[-_=*—–]*\s*$"
+)
+_RULE = re2.compile(r"^[ \t]{0,4}([-_=—–*][ \t]?){5,}$")
+_FOOTER = re2.compile(
+    r"(?i)^\W*(reply to this email directly|you (are receiving|received) this (message|e-?mail|because)|to (unsubscribe|respond|stop receiving)|unsubscribe|view it on|visit (this|the) (topic|group)|for more options, visit)"
+)
+_MARKER = re2.compile(r"(?i)^[ \t>|*＞]{0,20}[-—–_=]{2,}\s*answer above this line\b")
+_BELOW = re2.compile(
+    r"(?i)\b(in-?line|inline)\b|(answers?|answered|replies|replied|comments?|response|responses|responded|remarks|notes|see|cf\.?) [^.\n]*(below|in (red|blue|green|bold|colou?r|between|the text|your (text|mail|message)))|(below|in) (in )?(red|blue|green|bold)\b"
+    r"|(antwort\w*|kommentar\w*|anmerkung\w*|siehe|s\.) ?[^.\n]*(unten|im text|unterhalb|rot|blau|dazwischen|in deine[rm]|in ihre[rm])|s\. ?u\.|direkt im text|(réponses?|commentaires?|voir) [^.\n]*(ci-dessous|dans le texte|en (rouge|bleu))"
+    r"|(respuestas?|comentarios?|respondo|ver) [^.\n]*(abajo|debajo|en (rojo|azul)|en el texto)|(risposte|commenti|rispondo|vedi) [^.\n]*(sotto|in (rosso|blu)|nel testo)|(respostas?|comentários?|respondo|ver) [^.\n]*(abaixo|em (vermelho|azul))"
+    r"|(antwoord\w*|zie|opmerking\w*) [^.\n]*(onder|hieronder|in (rood|blauw))|(odpowied\w+|komentarz\w*) [^.\n]*(poniżej|niżej)|(svar|se|kommentar\w*) [^.\n]*(nedan|nedenfor|i (rött|rødt|blått|blåt))|(vastaukset|ks\.?) [^.\n]*alla|(odpověd\w+|viz) [^.\n]*níže|(ответ\w*|см\.?) [^.\n]*ниже|в тексте|(відповід\w*|див\.?) [^.\n]*нижче|aşağıda"
+    r"|见下|如下|在下面|下記|以下に|아래"
+)
+
+
+def is_quoted(line: str) -> bool:
+    """Whether the line carries a quote mark of its own."""
+    return line[:4].lstrip(" \t")[:1] in (">", "＞", "›")
+
+
+def is_marker(line: str) -> bool:
+    """Whether this is the line above which a reader of a notification answers."""
+    return "answer above this line" in line.lower() and bool(_MARKER.match(line[:MAX_LINE]))
+
+
+def is_original_separator(line: str) -> bool:
+    """``-----Original Message-----`` in any of the languages."""
+    return bool(_ORIGINAL.match(line[:MAX_LINE]))
+
+
+def is_forward_separator(line: str) -> bool:
+    """``---------- Forwarded message ---------``, ``Begin forwarded message:`` and the like."""
+    return len(line) < 120 and bool(_FORWARDED.match(line))
+
+
+def is_rule(line: str) -> bool:
+    """A line drawn of dashes or underscores."""
+    return len(line) < 200 and bool(_RULE.match(line))
+
+
+def is_list_footer(line: str) -> bool:
+    """A line that lists and trackers put under a mail: "You are receiving this because", "To unsubscribe"."""
+    return bool(_FOOTER.match(line[:MAX_LINE]))
+
+
+def label_of(line: str) -> str:
+    """Which header a line like ``Gesendet: Montag`` names: from, date, to, cc, subject, reply; or ''."""
+    if ":" not in line[:60] and "：" not in line[:60]:
+        return ""
+    found = _LABEL.match(line[:60])
+    return next((name for name, value in found.groupdict().items() if value), "") if found else ""
+
+
+def points_below(text: str) -> bool:
+    """Whether the writer says that answers stand below or between the lines."""
+    return bool(_BELOW.search(text[-2_000:]))
+
+
+def attribution_length(lines: list[str], at: int) -> int:
+    """How many lines from ``at`` are one attribution ("On … Jo Doe wrote:"); 0 for none. Looks at six lines at most."""
+    first = lines[at][:MAX_LINE].strip()
+    if not first or (not _STARTS.match(first) and first[-1] not in ":："):
+        return 0
+    joined = ""
+    for count, line in enumerate(lines[at : at + 6], 1):
+        part = line[:MAX_LINE].strip()
+        if count > 1 and is_quoted(line):
+            part = part.lstrip("> ")  # "> wrote:" is what is left of a broken line
+            if not part.lower().startswith("wrote"):
+                return 0
+        if not part and not joined[-1:].isalnum():
+            return 0
+        joined = f"{joined} {part}".strip()
+        if len(joined) > MAX_LINE:
+            return 0
+        if joined[-1] in ":：*":
+            return count if _is_attribution(joined) or _is_plain_attribution(joined, lines, at + count) else 0
+        if count == 1 and _DATE_FIRST.match(joined):
+            return 1
+        if count <= 2 and _ATTRIBUTION_OPEN.match(joined) and _DATED.search(joined):
+            following = next((line for line in lines[at + count : at + count + 3] if line.strip()), "")
+            if is_quoted(following):
+                return count
+        if count > 1 and not lines[at + count - 2].strip() and part[:1] not in ("<", ""):
+            return 0  # a blank line is crossed only within "Jo Doe / / <jo@a.example> wrote:"
+    return 0
+
+
+def _is_attribution(joined: str) -> bool:
+    if _ATTRIBUTION.match(joined):
+        return bool(_DATED.search(joined) or _ADDRESSED.search(joined))
+    return bool(_DATE_AND_ADDRESS.match(joined) and _DATED.search(joined))
+
+
+def _is_plain_attribution(joined: str, lines: list[str], below: int) -> bool:
+    """"Jo Doe wrote:" or an address with a date, taken for an attribution only right above a line with a quote mark."""
+    following = next((line for line in lines[below : below + 3] if line.strip()), "")
+    if len(joined) > 100 or not is_quoted(following):
+        return False
+    return bool(_ATTRIBUTION.match(joined) or (_ADDRESSED.search(joined) and _DATED.search(joined)))
+
+
+def is_certain_attribution(lines: list[str]) -> bool:
+    """Whether an attribution is one even if the text below carries no quote marks: it has an address or the time of day.
+
+    "On 12.05. your colleague wrote:" can be somebody's own sentence, of which nothing may be cut.
+    """
+    joined = " ".join(line[:MAX_LINE].strip() for line in lines)
+    return bool(_ADDRESSED.search(joined) or (_STARTS.match(joined) and _TIME.search(joined)))
+
+
+def header_block_length(lines: list[str], at: int, under_rule: bool = False) -> int:
+    """How many lines from ``at`` are a quoted mail's header ("From: … Sent: … To: … Subject: …"); 0 for none.
+
+    Values may stand on the next line and blank lines between (HTML made text). A from and a date are needed, and a to
+    or a subject: so the fields of a contact form or a journey (From, To) are no header. Below a drawn line
+    (``under_rule``) two of the fields and an address are enough, in whatever language the labels are.
+    """
+    if label_of(lines[at]) not in ("from", "date", "subject"):
+        return _unknown_block_length(lines, at) if under_rule else 0
+    seen: set[str] = set()
+    last = at
+    strangers = 0
+    words = ""
+    for number in range(at, min(at + 40, len(lines))):
+        line = lines[number]
+        if not line.strip():
+            if number - last > 6:
+                break
+            continue
+        label = label_of(line)
+        if label:
+            if label in seen and label in ("from", "subject"):
+                break
+            seen.add(label)
+            last, strangers = number, 0
+        else:
+            strangers += 1
+            if strangers > 2:
+                break
+        words += " " + line[:200]
+    if {"from", "date"} <= seen and seen & {"to", "subject"}:
+        return last - at + 1 if {"to", "subject"} <= seen or "@" in words or under_rule else 0
+    return last - at + 1 if under_rule and "from" in seen and len(seen) > 1 and "@" in words else 0
+
+
+def _unknown_block_length(lines: list[str], at: int) -> int:
+    """The length of a block of three or more ``Label: value`` lines with an address and a date in it, else 0."""
+    end = at
+    while end < min(at + 8, len(lines)) and _is_labelled(lines[end]):
+        end += 1
+    words = " ".join(line[:200] for line in lines[at:end])
+    return end - at if end - at >= 3 and "@" in words and _DATED.search(words) else 0
+
+
+def _is_labelled(line: str) -> bool:
+    """Whether a line has the shape ``Label: value``, whatever the label."""
+    label, colon, value = line[:MAX_LINE].replace("：", ":").partition(":")
+    return bool(colon and value.strip()) and 1 < len(label.strip(" >*_")) < 30
