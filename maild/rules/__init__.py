@@ -1,0 +1,1 @@
+"""Mailroom rules: from facts to a decision, without clock or database."""
