@@ -1,0 +1,1 @@
+"""Working time, targets and deadlines: pure arithmetic."""
