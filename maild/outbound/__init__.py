@@ -1,0 +1,1 @@
+"""Mail out: rendering, composing, sending."""
