@@ -1,0 +1,351 @@
+"""This is where mail that a case causes is addressed: who hears of what, what a template may say, what must not go out.
+
+A `Desk` lives for one transaction; what it puts into the outbox commits with the case. Nothing is sent here.
+Who hears by default stands in `hears`; an automatic answer passes `why_no_answer` first.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from maild.cases.shape import as_json
+from maild.model.case import Case, StreamEntry, StreamType
+from maild.model.contact import Contact
+from maild.model.message import Address, Authentication, Automatic, Message
+from maild.model.outbox import Draft, OutboxState, OutgoingKind, OutgoingMessage, PartRef
+from maild.model.sla import Clock, ClockKind
+from maild.office import Office
+from maild.outbound.compose import compose, worded
+from maild.outbound.templates import Rendered
+from maild.plain.domains import fold_address
+from maild.plain.subjects import bare_subject
+from maild.plain.tokens import new_serial
+from maild.store import cases, clocks, installation, outbox, people
+
+
+@dataclass(slots=True)
+class Desk:
+    """One transaction's way to the outbox. ``cause`` is the spool entry (seq) that all this is because of.
+
+    ``silent`` writes no mail at all (history). ``hold_back`` is why what goes out now waits for approval, '' for nothing.
+    ``told`` collects who was notified, ``mails`` what went into the outbox.
+    """
+
+    office: Office
+    connection: Connection
+    now: datetime
+    cause: int | None = None
+    silent: bool = False
+    hold_back: str = ""
+    mails: list[tuple[int, OutgoingMessage]] = field(default_factory=list)
+    used: dict[int, str] = field(default_factory=dict)  # the template of each of these mails
+    started: dict[int, tuple[Clock, ...]] = field(default_factory=dict)  # the clocks of cases begun here
+    _paused: frozenset[str] | None = None
+
+    # --- what templates may say ------------------------------------------------------------------------------
+
+    def names(self, case: Case, contact: Contact | None, message: Message | None = None, **more: Any) -> dict[str, Any]:
+        """The values that a template about this case may use, by their documented names."""
+        mailbox = self.office.settings.main.mailboxes[case.mailbox]
+        zone = ZoneInfo(mailbox.timezone or self.office.settings.main.timezone)
+        shown = as_json(case, contact.name if contact else None, contact.email if contact else None)
+        for name in ("created_at", "updated_at", "first_response_at", "last_responded_at", "resolved_at", "closed_at"):
+            value: datetime | None = getattr(case, name)
+            shown[name] = value.astimezone(zone) if value else None
+        writer = message.from_[0] if message and message.from_ else Address("", "")
+        return {
+            "message": {
+                "subject": message.subject, "text": message.text, "new_text": message.new_text, "date": message.date,
+                "from": {"name": writer.name, "email": writer.email},
+            } if message else None,
+            "case": shown,
+            "fields": dict(case.fields),
+            "contact": {"name": contact.name, "email": contact.email, "language": contact.language} if contact else None,
+            "organisation": {"name": case.organisation or ""},
+            "mailbox": {"key": case.mailbox, "name": mailbox.name or mailbox.address, "address": mailbox.address},
+            "now": self.now.astimezone(zone),
+            **more,
+        }  # fmt: skip
+
+    # --- the outbox ------------------------------------------------------------------------------------------
+
+    def enqueue(
+        self, draft: Draft, *, state: OutboxState = OutboxState.PENDING, reason: str = "",
+        not_before: datetime | None = None, words: Rendered | None = None,
+    ) -> int | None:  # fmt: skip
+        """Render a draft (where ``words`` does not have it rendered) and put it into the outbox; returns its number, None
+        where nobody is left to send it to."""
+        if self.silent:
+            return None
+        message = compose(draft, self.office.compose, self.now, new_serial(secrets.token_bytes(8)), words)
+        if not message.recipients:
+            return None
+        if self.hold_back and state is OutboxState.PENDING:
+            state, reason = OutboxState.HELD, self.hold_back
+        number = outbox.add(
+            self.connection, message, self.now, caused_by=self.cause, state=state, reason=reason, not_before=not_before
+        )
+        self.mails.append((number, message))
+        self.used[number] = draft.template
+        return number
+
+    def record_outgoing(self, number: int | None, case: int, *, public: bool, text: str) -> int | None:
+        """Write a mail to people outside down among the case's messages; returns the message's number."""
+        if number is None:
+            return None
+        message = next(sent for one, sent in self.mails if one == number)
+        mailbox = dict(message.headers)
+        return cases.add_message(
+            self.connection,
+            {
+                "case_number": case, "outbox_id": number, "direction": "out", "kind": message.kind.value,
+                "public": public, "message_id": message.message_id, "from_name": "",
+                "from_email": _first_address(mailbox.get("Reply-To", "")),
+                "to": [{"name": "", "email": one} for one in message.recipients], "cc": [],
+                "subject": message.subject, "text": text,
+                "attachments": [{"name": ref.name, "type": ref.type, "size": ref.size} for ref in message.attachments],
+                "at": self.now,
+            },
+        )  # fmt: skip
+
+    # --- automatic answers -----------------------------------------------------------------------------------
+
+    def why_no_answer(
+        self, case: Case, to: Contact | None, message: Message, mail_from: str | None, automatic: Automatic
+    ) -> str:
+        """Why this mail gets no automatic answer; '' where it may have one (RFC 3834, 2 and 5; our own limits)."""
+        office = self.office
+        if to is None or not to.email:
+            return "the case has no contact to answer"
+        address = fold_address(to.email)
+        if mail_from == "":
+            return "the envelope sender is empty"
+        if automatic is not Automatic.NO:
+            return f"the mail is automatic ({automatic})"
+        if address in office.addresses.own or office.addresses.mailbox_of(address):
+            return f"{address} is an address of our own"
+        if office.addresses.user_of(address):
+            return f"{address} is a user's"
+        if to.undeliverable:
+            return f"mail to {address} could not be delivered"
+        if self.paused & {"automatic", f"mailbox {case.mailbox}"}:
+            return "automatic answers are paused"
+        return self.over_limit(address, case.number, bare_subject(message.subject, office.tag_pattern).casefold())
+
+    @property
+    def paused(self) -> frozenset[str]:
+        """What is paused now, asked once a transaction."""
+        if self._paused is None:
+            self._paused = frozenset(row.what for row in installation.paused(self.connection, self.now))
+        return self._paused
+
+    def over_limit(self, address: str, case: int, subject: str) -> str:
+        """Which limit on automatic answers another one to this address would pass; '' for none. ``case`` 0: of no case."""
+        limits = self.office.settings.main.limits
+        for rate in limits.answers_overall:
+            if outbox.as_many_answers(self.connection, self.now - rate.window, rate.count):
+                self._pull_breaker(f"more than {rate.count} automatic answers in {rate.window}")
+                return f"the limit on all automatic answers is reached ({rate})"
+        widest = max((rate.window for rate in (*limits.answers_per_address, *limits.same_subject)), default=timedelta())
+        given = outbox.answers_to(self.connection, address, self.now - widest)
+        for rate in limits.answers_per_address:
+            if sum(at > self.now - rate.window for at, _ in given) >= rate.count:
+                return f"{address} had {rate.count} automatic answers in {rate.window}"
+        for rate in limits.same_subject:
+            if sum(at > self.now - rate.window and about == subject for at, about in given) >= rate.count:
+                return f"{address} had {rate.count} automatic answers about {subject!r} in {rate.window}"
+        for rate in limits.answers_per_case if case else ():
+            if outbox.as_many_answers(self.connection, self.now - rate.window, rate.count, case=case):
+                return f"case {case} had {rate.count} automatic answers in {rate.window}"
+        return ""
+
+    def _pull_breaker(self, reason: str) -> None:
+        installation.pause(self.connection, "automatic", self.now + timedelta(hours=1), reason, "maild", self.now)
+        self.tell_admins(f"automatic answers are paused for an hour: {reason}", "run: maild resume automatic")
+
+    def acknowledge(
+        self, case: Case, contact: Contact | None, message: Message, *, template: str, why_not: str,
+        authentication: Authentication, previous: int | None = None, found: Mapping[str, Any] | None = None,
+    ) -> str:  # fmt: skip
+        """Send the automatic first answer, or write down why there is none; returns that reason ('' when sent)."""
+        if self.silent or template == "none":
+            return "no template is set for an answer" if template == "none" else "history is not answered"
+        if why_not:
+            note = StreamEntry(self.now, StreamType.SUPPRESSED, "maild", False, f"no automatic answer: {why_not}")
+            cases.add_stream(self.connection, case.number, [note])
+            return why_not
+        assert contact is not None
+        mailbox = self.office.settings.main.mailboxes[case.mailbox]
+        # A client threads only under the same subject; but mail that failed authentication must not be a postman's bag.
+        subject = "" if authentication.failed else self.office.tag_pattern.sub("", message.subject)
+        number = self.enqueue(
+            Draft(
+                kind=OutgoingKind.ACKNOWLEDGEMENT, template=template, mailbox=case.mailbox, case=case.number,
+                to=(Address(contact.name, contact.email),), language=contact.language or mailbox.language or "",
+                names=self.names(
+                    case, contact, message, found=dict(found or {}),
+                    event={"previous": previous or 0, "due_at": self._expected(case)},
+                ),
+                about_subject=subject, title=case.title, parent_id=message.message_id,
+                parent_references=message.references or message.in_reply_to[:1],
+            )
+        )  # fmt: skip
+        sent = self.mails[-1][1]
+        row = self.record_outgoing(number, case.number, public=True, text=sent.text)
+        entry = StreamEntry(self.now, StreamType.MESSAGE, "maild", True, sent.text, {"kind": "acknowledgement"}, row)
+        cases.add_stream(self.connection, case.number, [entry])
+        outbox.count_answer(
+            self.connection, fold_address(contact.email), case.number,
+            bare_subject(message.subject, self.office.tag_pattern).casefold(), self.now,
+        )  # fmt: skip
+        return ""
+
+    def _expected(self, case: Case) -> datetime | None:
+        """By when the customer can expect an answer: what the SLA promises, as long as it holds."""
+        known = self.started.get(case.number)
+        running = clocks.load(self.connection, case.number) if known is None else known
+        waiting = [
+            clock.due_at for clock in running
+            if clock.kind is ClockKind.FIRST_RESPONSE and clock.running and clock.due_at > self.now
+        ]  # fmt: skip
+        return waiting[0] if waiting else None
+
+    # --- notifications ---------------------------------------------------------------------------------------
+
+    def group_members(self, group: str | None) -> list[str]:
+        """The active members of a group, in the order of directory.yaml."""
+        directory = self.office.settings.directory
+        members = directory.groups[group].members if group and group in directory.groups else ()
+        return [key for key in members if key in directory.users and directory.users[key].active]
+
+    def hears(self, case: Case, event: str, followers: Sequence[str]) -> list[str]:
+        """Who hears of an event by default (details.md, "Who hears by default"): users' keys and addresses."""
+        users = self.office.settings.directory.users
+        following = [one for one in followers if not one.startswith("group:")]
+        for one in followers:
+            if one.startswith("group:"):
+                following += self.group_members(one.removeprefix("group:"))
+        if event == "note":
+            return following
+        if event == "assignment":
+            return [case.assignee] if case.assignee else []
+        responsible = [case.assignee] if case.assignee else self.group_members(case.group)
+        if event in {"rating", "released"}:
+            return [case.assignee] if case.assignee else []
+        if event == "new_case":
+            following += [key for key, user in users.items() if user.active and user.follow == "new"]
+        return responsible + following
+
+    def named(self, case: Case, notify: Iterable[str]) -> list[str]:
+        """The users and addresses that a rule's or workflow's ``notify`` means for this case."""
+        found: list[str] = []
+        groups = self.office.settings.directory.groups
+        for one in notify:
+            match one:
+                case "assignee":
+                    found += [case.assignee] if case.assignee else []
+                case "group":
+                    found += self.group_members(case.group)
+                case "manager":
+                    manager = groups[case.group].manager if case.group and case.group in groups else None
+                    found += [manager] if manager else list(self.office.settings.main.admins)
+                case "none":
+                    pass
+                case _ if one in groups:
+                    found += self.group_members(one)
+                case _:
+                    found.append(one)
+        return found
+
+    def notify(
+        self, case: Case, contact: Contact | None, event: str, who: Iterable[str], *, text: str = "", html: str = "",
+        message: Message | None = None, actor: str = "", marks: Sequence[str] = (),
+        attachments: Sequence[PartRef] = (), reason: str = "", internal: bool = False, template: str = "",
+        more: Mapping[str, Any] | None = None,
+    ) -> list[str]:  # fmt: skip
+        """Tell these users (and addresses) of an event, each once, in a mail and a thread of their own; returns whom.
+
+        ``template`` takes the place of the event's own; ``more`` are further values of `event` for it.
+        Never the person who did it. Says where a reply goes: to the contact, or nowhere outside.
+        """
+        if self.silent or (not template and self.office.settings.main.mailboxes[case.mailbox].notify == "none"):
+            return []
+        users = self.office.settings.directory.users
+        told: list[str] = []
+        sendable = list(attachments)
+        room = self.office.settings.main.agents.attach_up_to
+        enclosed = tuple(sendable) if sum(ref.size for ref in sendable) <= room else ()
+        author = (message.from_[0] if message and message.from_ else None) or Address("", "")
+        shown_as = author.name or author.email or (users[actor].name if actor in users else actor) or "maild"
+        if case.organisation and event in {"new_case", "answer", "reopened", "follow_up"}:
+            shown_as += f" ({case.organisation})"
+        mailbox = self.office.settings.main.mailboxes[case.mailbox]
+        reply_to = "" if internal or contact is None else (contact.name or contact.email)
+        details = {
+            "type": event, "actor": shown_as, "text": text, "html": html, "reply_to": reply_to, "marks": list(marks),
+            "reason": reason, "subject": message.subject if message else case.title,
+            "attachments": [{"name": ref.name, "size": ref.size, "attached": ref in enclosed} for ref in sendable],
+            **(more or {}),
+        }  # fmt: skip
+        names = self.names(case, contact, message, event=details)
+        words: dict[str, Rendered] = {}  # by language: all that speak it get the same
+        for key in dict.fromkeys(who):
+            if key == actor or (key in users and not users[key].active):
+                continue
+            address = users[key].email[0] if key in users else key
+            if "@" not in address or self.office.addresses.mailbox_of(address):
+                continue
+            draft = Draft(
+                kind=OutgoingKind.NOTIFICATION, template=template or ("note" if event == "note" else "notification"),
+                mailbox=case.mailbox, case=case.number, title=case.title,
+                to=(Address(users[key].name if key in users else "", address),),
+                reader=self.reader(key),
+                language=(users[key].language if key in users else None) or "", names=names,
+                from_name=f"{shown_as} via {mailbox.name or mailbox.address}",
+                attachments=enclosed, headers=(("X-Maild-Event", event), ("X-Maild-Reply", "customer" if reply_to else "internal")),
+            )  # fmt: skip
+            if draft.language not in words:
+                words[draft.language] = worded(draft, self.office.compose, self.now)
+            self.enqueue(draft, words=words[draft.language])
+            told.append(key)
+        if told:
+            note = StreamEntry(
+                self.now, StreamType.NOTIFIED, "maild", False, f"{event}: {', '.join(told)}", {"event": event, "who": told}
+            )
+            cases.add_stream(self.connection, case.number, [note])
+        return told
+
+    def reader(self, key: str) -> int:
+        """The number of a user (or address) in signed Message-IDs; numbers never change, so they are remembered."""
+        number = self.office.readers.get(key)
+        if number is None:
+            number = people.known_reader(self.connection, key)
+            if number is None:
+                return people.reader_number(self.connection, key)  # may be rolled back: not remembered yet
+            self.office.readers[key] = number
+        return number
+
+    def tell_admins(self, what: str, do: str = "", text: str = "") -> None:
+        """A mail to the admins about the installation: what happened and what to do."""
+        for address in self.office.settings.main.admins:
+            if self.office.addresses.mailbox_of(address):
+                continue
+            mailbox = next(iter(self.office.settings.main.mailboxes))
+            self.enqueue(
+                Draft(
+                    kind=OutgoingKind.ADMIN, template="admin", mailbox=mailbox, case=None, to=(Address("", address),),
+                    names={"event": {"type": "admin", "reason": what, "hint": do, "text": text}, "now": self.now},
+                    title=what,
+                )
+            )  # fmt: skip
+
+
+def _first_address(header: str) -> str:
+    return header.rpartition("<")[2].rstrip(">").strip()

@@ -1,0 +1,142 @@
+"""This is where old mail becomes history: read from an mbox, a Maildir or a folder, and filed by the mailroom in silence.
+
+The dates are the mails', no mail goes out, no clock starts; threads are joined by Message-ID. Identity by content makes
+a second import of the same mail do nothing.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from email.utils import parseaddr
+from pathlib import Path
+
+from sqlalchemy import insert, update
+
+from maild import clock
+from maild.ingest.addresses import lenient_date
+from maild.ingest.identity import digest, has_identity, peek
+from maild.log import get_logger
+from maild.mailroom import read, settle
+from maild.model.case import Status
+from maild.model.message import Door, Envelope
+from maild.model.spool import Arrival
+from maild.office import open_office
+from maild.settings.models import Settings
+from maild.store import installation, schema, spool
+from maild.store.unit_of_work import Store
+
+log = get_logger(__name__)
+
+BATCH = 50
+_FROM_LINE = re.compile(rb"(?:\A|\n\r?\n)(From [^\r\n]*\r?\n)")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One message to import: the file, and where it is in it (None: the whole file)."""
+
+    path: Path
+    start: int | None = None
+    stop: int | None = None
+
+    def raw(self) -> bytes:
+        """Its bytes, without the mbox's `From ` line and its quoting."""
+        with self.path.open("rb") as file:
+            if self.start is None:
+                data = file.read()
+                return data.partition(b"\n")[2] if data.startswith(b"From ") else data
+            file.seek(self.start)
+            data = file.read((self.stop or 0) - self.start if self.stop is not None else -1)
+        _, _, data = data.partition(b"\n")
+        return data.replace(b"\n>From ", b"\nFrom ").removesuffix(b"\n\n") + b"\n"
+
+
+def find(path: Path) -> list[Found]:
+    """The messages in an mbox, a Maildir, or a folder of .eml files (looked through whole), in a stable order."""
+    if path.is_dir():
+        if (path / "cur").is_dir() and (path / "new").is_dir():
+            folders = [path, *sorted(p for p in path.glob(".*") if (p / "cur").is_dir())]
+            return [Found(file) for folder in folders for sub in ("cur", "new") for file in sorted((folder / sub).iterdir()) if file.is_file()]
+        return [Found(file) for file in sorted(path.rglob("*")) if file.is_file() and not file.name.startswith(".") and file.suffix.lower() in {".eml", ".msg", ".mail", ".txt", ""}]
+    with path.open("rb") as file:
+        if file.read(5) != b"From ":
+            return [Found(path)]
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            starts = [match.start(1) for match in _FROM_LINE.finditer(data)]
+    return [Found(path, start, stop) for start, stop in zip(starts, [*starts[1:], None], strict=True)]
+
+
+def run(
+    settings: Settings, store: Store, messages: Sequence[Found], to: str, *, status: Status, live: bool, by: str,
+    path: Path, progress: Callable[[int], None] = lambda done: None,
+) -> dict[str, int]:  # fmt: skip
+    """Import these messages to this address; returns the counts. ``live`` puts them into the spool as arriving now."""
+    now = clock.now()
+    office = open_office(settings, installation.ensure_key(store, now))
+    counts = dict.fromkeys(("messages", "cases", "answers", "held", "other", "repeated", "failed"), 0)
+    with store.write() as connection:
+        number = connection.execute(
+            insert(schema.imports).returning(schema.imports.c.id), {"at": now, "by": by, "path": str(path), "counts": {}}
+        ).scalar_one()
+    mailboxes = office.addresses.mailboxes_of((to,))
+    done = 0
+    for batch in _batches(messages):
+        arrivals = [_arrival(one.raw(), to, mailboxes) for one in batch]
+        counts["messages"] += len(batch)
+        with store.write() as connection:
+            accepted = spool.accept(connection, arrivals, None if live else number)
+            fresh = [spool_id for spool_id, new in accepted if new]
+            counts["repeated"] += len(accepted) - len(fresh)
+            if not live and fresh:
+                for spool_id in fresh:
+                    entry = spool.find(connection, spool_id)
+                    assert entry is not None
+                    at = entry.received_at
+                    try:
+                        with connection.begin_nested():
+                            settled = settle(connection, office, entry, read(office, entry), at, history_status=status)
+                        counts[_counted(settled.disposition)] += 1
+                    except Exception as error:
+                        log.exception("message.failed", spool_id=spool_id)
+                        spool.hold(connection, entry.seq, f"import: {type(error).__name__}: {error}", now)
+                        counts["failed"] += 1
+        done += len(batch)
+        progress(done)
+    with store.write() as connection:
+        connection.execute(update(schema.imports).where(schema.imports.c.id == number).values(counts=counts))
+        installation.note_change(connection, by, f"import {number}: {counts['messages']} messages from {path}", now)
+    return counts
+
+
+def _batches(messages: Sequence[Found]) -> Iterator[Sequence[Found]]:
+    for start in range(0, len(messages), BATCH):
+        yield messages[start : start + BATCH]
+
+
+def _counted(disposition: str) -> str:
+    match disposition:
+        case "case" | "follow_up":
+            return "cases"
+        case "answer" | "update" | "bounce":
+            return "answers"
+        case "held":
+            return "held"
+    return "other"
+
+
+def _arrival(raw: bytes, to: str, mailboxes: tuple[str, ...]) -> Arrival:
+    seen = peek(raw)
+    now = clock.now()
+    at = lenient_date(seen.date) if seen.date else None
+    if at is None or at > now + timedelta(days=1) or at.year < 1980:
+        at = now
+    sender = parseaddr(seen.from_)[1]
+    envelope = Envelope(Door.IMPORT, sender or None, (to,), raw, at.astimezone(UTC), trusted=True)
+    return Arrival(
+        envelope=envelope, digest=digest(raw), identified=has_identity(raw), message_id=seen.message_id,
+        subject=seen.subject, sender=sender, conversation=seen.conversation, mailboxes=mailboxes,
+    )  # fmt: skip
