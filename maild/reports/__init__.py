@@ -1,0 +1,1 @@
+"""Figures of cases, and the page that shows them."""

@@ -1,0 +1,84 @@
+"""This is where a report becomes a page with charts: one file without scripts, for the screen (light and dark) and paper."""
+
+from __future__ import annotations
+
+import re
+import sys
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined, Template
+from pygal import Bar, Line
+from pygal.style import Style
+
+from maild.outbound.words import duration
+
+# pygal leaves a finder of the old kind behind, for plugins that we have not: Python would warn of it at every import.
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
+
+_STYLE = Style(
+    background="transparent", plot_background="transparent", foreground="currentColor", foreground_strong="currentColor",
+    foreground_subtle="currentColor", colors=("#2f6fd0", "#d9822b", "#2f9e6e", "#a4508b"), opacity=".85",
+    label_font_size=17, major_label_font_size=17, legend_font_size=17, font_family="system-ui, sans-serif",
+    guide_stroke_color="rgba(128, 128, 128, .35)", major_guide_stroke_color="rgba(128, 128, 128, .5)",
+    stroke_width=2,
+)  # fmt: skip
+_SCRIPT = re.compile(r"<script\b.*?</script>|<!--.*?-->", re.DOTALL)
+_LINES = ("by_group", "by_agent", "by_organisation")
+_MOST = 12  # bars of one chart
+
+
+def page(report: dict[str, Any]) -> str:
+    """The whole report as HTML; ``report`` is what `figures.report` gives."""
+    charts = [("Mail and cases a day", _by_day(report["by_day"]))]
+    for name in _LINES:
+        rows = [row for row in report[name] if row["name"]][:_MOST]
+        if rows:
+            charts.append((f"First answer, hours, {name.replace('_', ' ')}", _bars(rows, "first_response_median", 3600)))
+            charts.append((f"Promises kept, %, {name.replace('_', ' ')}", _bars(rows, "sla_kept", 0.01)))
+    if any(report["ratings"].values()):
+        charts.append(("Ratings", _ratings(report["ratings"])))
+    return _template().render(report=report, charts=charts, lines=_LINES, duration=duration)
+
+
+def _by_day(days: list[dict[str, Any]]) -> str:
+    chart = _made(Line, show_dots=len(days) < 62, show_minor_x_labels=False)
+    every = max(len(days) // 10, 1)
+    chart.x_labels = [day["day"][5:] for day in days]
+    chart.x_labels_major = [day["day"][5:] for day in days[::every]]
+    for label, key in (("mail in", "in"), ("mail out", "out"), ("cases made", "created"), ("resolved", "resolved")):
+        chart.add(label, [day[key] for day in days])
+    return _svg(chart)
+
+
+def _bars(rows: list[dict[str, Any]], key: str, unit: float) -> str:
+    chart = _made(Bar, show_legend=False, range=(0, 100) if key == "sla_kept" else None, include_x_axis=True)
+    chart.x_labels = [row["name"] for row in rows]
+    chart.add("", [None if row[key] is None else round(row[key] / unit, 1) for row in rows])
+    return _svg(chart)
+
+
+def _ratings(ratings: dict[str, int]) -> str:
+    chart = _made(Bar, show_legend=False)
+    chart.x_labels = list(ratings)
+    chart.add("", list(ratings.values()))
+    return _svg(chart)
+
+
+def _made(kind: Any, **options: Any) -> Any:
+    return kind(
+        style=_STYLE, js=[], height=340, max_scale=6, width=760, margin=8, print_values=False, legend_at_bottom=True,
+        truncate_label=18, x_label_rotation=20, no_data_text="nothing yet", **options,
+    )  # fmt: skip
+
+
+def _svg(chart: Any) -> str:
+    # what is left of pygal's tooltips: the page runs no script
+    return _SCRIPT.sub("", str(chart.render(is_unicode=True, disable_xml_declaration=True)))
+
+
+@cache
+def _template() -> Template:
+    text = files("maild").joinpath("report.html.j2").read_text(encoding="utf-8")
+    return Environment(autoescape=True, undefined=StrictUndefined).from_string(text)

@@ -1,0 +1,1 @@
+"""What happens by itself: APScheduler ticks, and the sweeps it ticks."""

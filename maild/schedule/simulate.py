@@ -1,0 +1,59 @@
+"""This is where it is foretold what maild will do by itself if no mail comes: the same beats, on a copy, with times of
+its own. Nothing is written to the database and nothing is sent.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from maild.cases import workflows as plans
+from maild.desk import Desk
+from maild.office import Office, open_office
+from maild.schedule import beats
+from maild.schedule.effects import Done
+from maild.schedule.workflows import Acting, next_due
+from maild.settings.models import Settings
+from maild.store import clocks, copies, installation
+from maild.store.unit_of_work import Store
+
+_A_MOMENT = timedelta(seconds=1)  # a deadline has passed when it is over, not when it is reached
+
+
+def run(
+    settings: Settings, store: Store, now: datetime, until: datetime, progress: Callable[[datetime], None] = lambda at: None
+) -> list[Done]:
+    """Everything that would be done from ``now`` to ``until``, in order of time."""
+    wanted = [one for workflow in settings.workflows.workflows for one in plans.criteria(workflow.when)]
+    raw = any(not str(getattr(one, "field", "")).startswith(("case.", "mailbox", "organisation")) for one in wanted)
+    with tempfile.TemporaryDirectory(prefix="maild-simulate-") as folder:
+        copy = copies.extract(store, Path(folder), raw=raw)
+        try:
+            with copy.write() as connection:
+                installation.resume(connection, "workflows", "simulate", now)
+            office = open_office(settings, installation.ensure_key(copy, now))
+            return _through(copy, office, now, until, progress)
+        finally:
+            copy.close()
+
+
+def _through(
+    store: Store, office: Office, now: datetime, until: datetime, progress: Callable[[datetime], None]
+) -> list[Done]:
+    done = beats.beat(store, office, now)
+    at = now
+    while (following := _next(store, office, at)) is not None and following <= until:
+        at = following
+        done += beats.beat(store, office, at)
+        progress(at)
+    return done
+
+
+def _next(store: Store, office: Office, after: datetime) -> datetime | None:
+    with store.read() as connection:
+        step = clocks.next_due(connection, after - _A_MOMENT)
+        workflow = next_due(Acting(Desk(office, connection, after)), after)
+    found = [one for one in (step + _A_MOMENT if step is not None else None, workflow) if one is not None]
+    return min(found, default=None)

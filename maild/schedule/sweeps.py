@@ -1,0 +1,178 @@
+"""This is where maild does what becomes due by itself: held mail that waits, failed deliveries, old mail to compress, figures.
+
+Each sweep is whole and can be repeated: what it did is in the database, so that a second daemon or a restart does nothing
+twice. APScheduler's ticks call them (`processes.post_office`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from maild import __version__, fetching
+from maild.desk import Desk
+from maild.model.case import Case, StreamEntry, StreamType
+from maild.model.message import Address
+from maild.model.outbox import Draft, OutboxEntry, Outcome, OutgoingKind
+from maild.office import Office
+from maild.settings.models import Settings
+from maild.store import cases, installation, people, schema, spool
+from maild.store.unit_of_work import Store
+
+COMPRESS_AFTER = timedelta(hours=1)
+TELL_AGAIN = timedelta(days=1)
+
+
+def delivery_failed(
+    office: Office, connection: Connection, case: Case, entry: OutboxEntry, failed: Mapping[str, Outcome], now: datetime
+) -> None:
+    """A mail of this case could not be delivered: an event in its stream, and the assignee is told once."""
+    shown = "; ".join(f"{who}: {getattr(one, 'reason', '')}" for who, one in failed.items())
+    text = f"{entry.message.kind} {entry.message.subject!r} could not be delivered: {shown}"
+    event = StreamEntry(now, StreamType.BOUNCED, "maild", False, text, {"outbox": entry.id, "recipients": list(failed)})
+    cases.add_stream(connection, case.number, [event])
+    if entry.message.kind.to_users:
+        return
+    desk = Desk(office, connection, now)
+    contact = people.contact(connection, case.contact_id) if case.contact_id else None
+    who = desk.hears(case, "bounce", cases.followers_of(connection, case.number))
+    desk.notify(case, contact, "bounce", who, text=text, internal=True, reason=shown[:300])
+
+
+def held_mail(store: Store, office: Office, now: datetime) -> int:
+    """End holds whose time is over, and tell the owners of held mail once a day; returns how much was done."""
+    done = 0
+    with store.read() as connection:
+        expired = spool.expired_holds(connection, now)
+        fresh = _untold(connection, now)
+    if not expired and not fresh:
+        return 0
+    with store.write() as connection:
+        for seq, then in spool.expired_holds(connection, now):
+            match then:
+                case "discard":
+                    spool.give_up(connection, seq, "its time of being held is over", now)
+                case "case":
+                    spool.release(connection, seq, "rule")
+                case _:
+                    connection.execute(
+                        update(schema.spool).where(schema.spool.c.seq == seq).values(held_until=None)
+                    )
+            done += 1
+        done += _tell_owners(connection, office, now)
+    return done
+
+
+def _untold(connection: Connection, now: datetime) -> bool:
+    last = installation.get_meta(connection, "held_told_at")
+    if last is not None and datetime.fromisoformat(last) > now - TELL_AGAIN:
+        return False
+    held = schema.spool.c.state == "held"
+    return connection.execute(select(schema.spool.c.seq).where(held).limit(1)).scalar() is not None
+
+
+def _tell_owners(connection: Connection, office: Office, now: datetime) -> int:
+    """Once a day: the group's manager (else the admins) hears what is held for that mailbox."""
+    if not _untold(connection, now):
+        return 0
+    rows = connection.execute(
+        select(schema.spool).where(schema.spool.c.state == "held").order_by(schema.spool.c.seq)
+    ).all()
+    by_owner: dict[str, list[Any]] = {}
+    for row in rows:
+        for owner in _owners(office, row.held_mailbox or (row.mailboxes or [""])[0]):
+            by_owner.setdefault(owner, []).append(row)
+    desk = Desk(office, connection, now)
+    for owner, held in by_owner.items():
+        mailbox = held[0].held_mailbox or next(iter(office.settings.main.mailboxes))
+        desk.enqueue(
+            Draft(
+                kind=OutgoingKind.DIGEST, template="held", mailbox=mailbox, case=None, to=(Address("", owner),),
+                names={
+                    "event": {
+                        "type": "held",
+                        "messages": [
+                            {"id": row.id, "subject": row.subject, "from": row.sender or row.mail_from or "",
+                             "reason": row.reason, "received_at": row.received_at}
+                            for row in held[:200]
+                        ],
+                    },
+                    "now": now,
+                },
+                title=f"{len(held)} held",
+            )
+        )  # fmt: skip
+    installation.set_meta(connection, "held_told_at", now.isoformat())
+    return len(by_owner)
+
+
+def _owners(office: Office, mailbox: str) -> list[str]:
+    config = office.settings.main.mailboxes.get(mailbox)
+    groups, users = office.settings.directory.groups, office.settings.directory.users
+    manager = groups[config.group].manager if config and config.group and config.group in groups else None
+    if manager and manager in users and users[manager].active:
+        return [users[manager].email[0]]
+    return list(office.settings.main.admins)
+
+
+def compress(store: Store, now: datetime) -> int:
+    """Compress raw messages that have been done for an hour; returns how many."""
+    with store.read() as connection:
+        if not spool.compressible(connection, now - COMPRESS_AFTER):
+            return 0
+    with store.write() as connection:
+        return spool.compress(connection, now - COMPRESS_AFTER)
+
+
+def figures(store: Store, settings: Settings, now: datetime) -> Any:
+    """One snapshot of everything that is measured."""
+    from maild.web.metrics import Figures
+
+    box, out = schema.spool, schema.outbox
+    with store.read() as connection:
+        waiting = spool.figures(connection, now)
+        accepted: dict[tuple[str, str], int] = {}
+        done: dict[str, int] = {}
+        for row in connection.execute(
+            select(box.c.door, box.c.mailboxes, box.c.disposition, func.count().label("n")).group_by(
+                box.c.door, box.c.mailboxes, box.c.disposition
+            )
+        ):
+            mailbox = (row.mailboxes or [""])[0]
+            accepted[row.door, mailbox] = accepted.get((row.door, mailbox), 0) + row.n
+            if row.disposition:
+                done[row.disposition] = done.get(row.disposition, 0) + row.n
+        unsent = {
+            row.state: (row.n, row.oldest)
+            for row in connection.execute(
+                select(out.c.state, func.count().label("n"), func.min(out.c.created_at).label("oldest"))
+                .where(out.c.state.in_(["pending", "sending", "deferred", "held", "failed"]))
+                .group_by(out.c.state)
+            )
+        }
+        by_status = {
+            (row.status, row.group or ""): row.n
+            for row in connection.execute(
+                select(schema.cases.c.status, schema.cases.c.group, func.count().label("n")).group_by(
+                    schema.cases.c.status, schema.cases.c.group
+                )
+            )
+        }
+        paused = {row.what: True for row in installation.paused(connection, now)}
+        fetched = {key: at.timestamp() for key, (at, _) in fetching.states(connection, settings).items() if at}
+        daemon = installation.last_daemon(connection)
+    return Figures(
+        version=__version__, config_hash=settings.hash, accepted=accepted, done=done, spool_pending=waiting["pending"],
+        spool_held=waiting["held"], spool_oldest=float(waiting["oldest_seconds"]),
+        outbox_waiting={state: n for state, (n, _) in unsent.items()},
+        outbox_oldest={state: (now - oldest).total_seconds() for state, (_, oldest) in unsent.items()},
+        oauth_expires={key: ends.timestamp() for key, ends in fetching.sign_ins(settings).items()},
+        mailbox_last_fetch=fetched, config_fault=bool(daemon is not None and daemon.config_fault), paused=paused,
+        cases=by_status,
+    )  # fmt: skip
+
+
+

@@ -1,0 +1,1 @@
+"""The few pages that maild serves: health, metrics, surveys."""
