@@ -1,0 +1,1 @@
+"""This is where maild lets admins work on rules before they go live: tests, replay, canary, versions, drafts, imports."""

@@ -1,0 +1,103 @@
+"""This is where maild makes the report for a bug: a stored message with its words blotted out, its trace, and versions."""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+import zipfile
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from typing import Any
+
+from maild import __version__
+from maild.cases.shape import instant
+from maild.office import Office
+from maild.rules.explain import plain
+from maild.workbench.blot import Blotter
+
+_LIBRARIES = ("mail-parser", "google-re2", "SQLAlchemy", "pydantic", "jinja2", "authres", "nh3", "mail-parser-reply", "PyYAML")
+# What of a trace says how, never what: everything else in it is blotted.
+_WORDS_OF_OURS = frozenset(("kind", "automatic", "disposition", "identity", "matched", "held", "mailbox", "sort", "used"))
+README = """A report for a bug in maild.
+
+message.eml   the message: its words are replaced by others of the same length, the same ones everywhere; its structure,
+              encodings and header fields are as they came. Our own addresses, signed ids and case numbers stay, and the
+              words that maild itself or a rule looked at.
+trace.json    what was decided and why, blotted in the same way.
+versions.json versions of maild, Python and the libraries, and the hash of each file of the configuration.
+
+Read message.eml before you send it on.
+"""
+
+
+def build(row: Any, raw: bytes, office: Office) -> bytes:
+    """The bundle (a zip file's bytes) of a stored message: its whole row and raw bytes."""
+    blotter = Blotter(_looked_at(row.trace or {}), lambda text: _ours(office, text))
+    envelope = {
+        "door": row.door, "mail_from": blotter.text(row.mail_from) if row.mail_from else row.mail_from,
+        "rcpt_tos": [blotter.text(one) for one in row.rcpt_tos], "mailboxes": row.mailboxes, "size": row.size,
+        "received_at": instant(row.received_at), "state": row.state, "disposition": row.disposition,
+        "attempts": row.attempts, "reason": blotter.text(row.reason or ""), "authentication": {
+            **(row.authentication or {}), "source": blotter.text((row.authentication or {}).get("source") or ""),
+            "login": blotter.text((row.authentication or {}).get("login") or ""),
+        },
+    }  # fmt: skip
+    trace = _blotted(plain(row.trace or {}), blotter)
+    return _zipped({
+        "README.txt": README,
+        "message.eml": blotter.mail(raw),
+        "trace.json": json.dumps({"envelope": envelope, "trace": trace}, indent=2),
+        "versions.json": json.dumps(_versions(office, row.config_hash), indent=2),
+    })  # fmt: skip
+
+
+def _ours(office: Office, text: str) -> bool:
+    return office.is_our_id(text) or office.addresses.accepts(text)
+
+
+def _looked_at(trace: Mapping[str, Any]) -> Iterable[str]:
+    """The words that rules found in the message, and the labels that autofill read."""
+    decided = (trace.get("decision") or {}).get("trace") or {}
+    for tried in decided.get("tried") or ():
+        yield from _of(tried.get("condition"))
+    for label in decided.get("labels") or ():
+        yield str(label.get("label") or "")
+
+
+def _of(condition: Mapping[str, Any] | None) -> Iterable[str]:
+    if condition:
+        yield from map(str, condition.get("words") or ())
+        for part in condition.get("parts") or ():
+            yield from _of(part)
+
+
+def _blotted(value: Any, blotter: Blotter, name: str = "") -> Any:
+    if isinstance(value, Mapping):
+        return {key: _blotted(below, blotter, str(key)) for key, below in value.items()}
+    if isinstance(value, list):
+        return [_blotted(each, blotter, name) for each in value]
+    return blotter.text(value) if isinstance(value, str) and name not in _WORDS_OF_OURS else value
+
+
+def _versions(office: Office, config_hash: str | None) -> dict[str, Any]:
+    libraries = {}
+    for name in _LIBRARIES:
+        try:
+            libraries[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "maild": __version__, "python": platform.python_version(), "system": platform.platform(),
+        "libraries": libraries,
+        "database": office.settings.main.database.url.partition(":")[0],
+        "configuration": {"decided_by": config_hash, "now": office.settings.hash, "files": office.settings.files},
+    }  # fmt: skip
+
+
+def _zipped(files: Mapping[str, str | bytes]) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return made.getvalue()
