@@ -1,0 +1,149 @@
+"""This is where a worker process turns spool entries into cases: lease a few, settle them, look for more.
+
+It sleeps until the door rings, and looks by itself every second. SIGTERM lets the batch at hand be finished.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import resource
+import signal
+import struct
+import time
+from collections.abc import Callable
+from types import FrameType
+
+from maild import clock
+from maild.errors import TransientError
+from maild.log import get_logger
+from maild.mailroom import Mailroom
+from maild.office import Compiled, Office, open_office, open_store
+from maild.processes import memory
+from maild.processes.channel import Bell
+from maild.settings.models import Settings
+from maild.store import installation, spool
+from maild.store.unit_of_work import Store
+
+log = get_logger(__name__)
+
+BATCH = 20
+BATCH_BYTES = 4 * 1024**2
+LEASE_SECONDS = 120.0
+TICK_SECONDS = 1.0
+NICE = 5
+
+
+class BusySince:
+    """A shared word in which a worker says since when (monotonic seconds) it has been at one batch; 0 is idle."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, 16)
+
+    def set(self, value: float, messages: int = 1) -> None:
+        self._memory[:16] = struct.pack("dd", value, float(messages))
+
+    def get(self) -> tuple[float, int]:
+        since, messages = struct.unpack("dd", self._memory[:16])
+        return since, int(messages)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process of this number runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def run(
+    settings: Settings, compiled: Compiled, new_mail: Bell, outgoing: Bell, busy: BusySince, node: str
+) -> int:
+    """The life of one worker; returns its exit status."""
+    name = f"{node}#{os.getpid()}"
+    stopping = False
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    woken, wake = os.pipe()  # so that a signal ends the sleep
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    with contextlib.suppress(OSError):
+        os.nice(NICE)
+    limit = settings.main.limits.memory
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    store = open_store(settings)
+    mailroom: Mailroom | None = None
+    untidy = True
+    delay = 0.5
+    while not stopping:
+        try:
+            if mailroom is None:
+                mailroom = Mailroom(store, _office(store, settings, compiled))
+                with store.write() as connection:
+                    spool.release_dead(connection, node, alive)
+            busy_now = _turn(store, mailroom, busy, outgoing, name, lambda: stopping)
+            delay = 0.5
+        except TransientError as error:
+            log.warning("store.unavailable", reason=str(error))
+            delay = min(delay * 2, 15.0)
+            new_mail.wait(delay, woken)
+            continue
+        if busy_now:
+            untidy = True
+        elif not stopping and not new_mail.wait(TICK_SECONDS, woken) and untidy:
+            memory.give_back()  # nothing came for a while
+            untidy = False
+    store.close()
+    return 0
+
+
+def _office(store: Store, settings: Settings, compiled: Compiled) -> Office:
+    store.create_or_upgrade(upgrade=settings.main.database.upgrade == "auto")
+    return open_office(settings, installation.ensure_key(store, clock.now()), compiled)
+
+
+def _turn(
+    store: Store, mailroom: Mailroom, busy: BusySince, outgoing: Bell, name: str, stopping: Callable[[], bool]
+) -> bool:
+    """Lease and settle one batch; returns whether there was anything."""
+    now = clock.now()
+    with store.read() as connection:
+        paused = [
+            row.what.removeprefix("mailbox ") for row in installation.paused(connection, now)
+            if row.what.startswith("mailbox ")
+        ]  # fmt: skip
+    entries = spool.lease(
+        store, name, limit=BATCH, max_bytes=BATCH_BYTES, seconds=LEASE_SECONDS, skip_mailboxes=paused,
+        also=mailroom.reserve,
+    )
+    if not entries:
+        return False
+    if stopping():  # told while waiting for the lease: by now other rules may be live
+        spool.give_back(store, [entry.seq for entry in entries])
+        return False
+    overdue = [entry for entry in entries if entry.attempts > spool.TRIES]
+    for entry in overdue:  # it killed its worker each time
+        with store.write() as connection:
+            reason = f"the mailroom died over it {entry.attempts - 1} times" + (f": {entry.reason}" if entry.reason else "")
+            spool.hold(connection, entry.seq, reason, now)
+        log.error("message.held", spool_id=entry.id, message_id=entry.message_id, reason=reason)
+    entries = [entry for entry in entries if entry not in overdue]
+    busy.set(time.monotonic(), len(entries))
+    try:
+        mailroom.process(entries, now)
+    except TransientError:
+        spool.give_back(store, [entry.seq for entry in entries])
+        raise
+    finally:
+        busy.set(0.0)
+    outgoing.ring()
+    return True
