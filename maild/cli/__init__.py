@@ -1,0 +1,1 @@
+"""Commands: each module one group; they call and print, and decide nothing."""

@@ -1,0 +1,109 @@
+"""This is where the command line is put together: one module a group of commands, and what every command shares.
+
+A noun alone lists, a noun with a number or name shows. Faults become one line on stderr and an exit status:
+0 done, 1 faults found or not there, 2 wrong usage or configuration, 3 refused by the rules of cases, 70 our own fault.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from maild import __version__
+from maild.cli import show
+from maild.cli.context import Invocation, default_folder, login
+
+
+class NounGroup(TyperGroup):
+    """A group of commands on one noun: without a verb it lists, with a number or name in its place it shows."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        words = [arg for arg in args if not arg.startswith("-")]
+        if not {"--help"} & set(args):
+            if not words and "list" in self.commands:
+                args = ["list", *args]
+            elif words and words[0] not in self.commands and "show" in self.commands:
+                args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+def noun(help_text: str) -> typer.Typer:
+    """A group of commands on one noun."""
+    return typer.Typer(cls=NounGroup, help=help_text, no_args_is_help=False, rich_markup_mode=None)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        show.line(f"maild {__version__}")
+        raise typer.Exit
+
+
+def build() -> typer.Typer:
+    """The whole command line."""
+    app = typer.Typer(
+        help="maild turns email into cases.", no_args_is_help=True, rich_markup_mode=None, add_completion=True,
+        pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
+    )  # fmt: skip
+
+    @app.callback()
+    def options(
+        ctx: typer.Context,
+        config: Annotated[Path | None, typer.Option("--config", help="The configuration directory.")] = None,
+        as_user: Annotated[str | None, typer.Option("--as", help="Write changes down in this person's name.")] = None,
+        version: Annotated[
+            bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+        ] = False,
+    ) -> None:
+        ctx.obj = Invocation(folder=config or default_folder(), who=as_user or login())
+
+    from maild.cli import commands
+
+    commands.register(app, noun)
+    return app
+
+
+def run(argv: list[str]) -> int:
+    """Run one command; returns the exit status. Nothing but KeyboardInterrupt gets past it."""
+    from maild.errors import CaseError, ConfigError, MaildError, TransientError
+
+    try:
+        result: Any = build()(argv, standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except typer.Exit as stop:
+        return stop.exit_code
+    except typer.TyperException as fault:
+        show.error(f"{fault}; see maild --help")
+        return 2
+    except typer.Abort:
+        show.error("stopped")
+        return 1
+    except ConfigError as error:
+        for fault_ in error.faults:
+            show.error(fault_)
+        return 2
+    except CaseError as error:
+        show.error(error)
+        return 3
+    except (TransientError, MaildError) as error:
+        show.error(error)
+        return 1
+    except PermissionError as error:
+        show.error(f"{error.filename}: no permission; run it as the owner: sudo -u maild maild …")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        import traceback
+
+        from maild.cli.crash import write_report
+
+        where = write_report(traceback.format_exc())
+        show.error(f"a fault of maild's own ({type(error).__name__}: {error}); the details are in {where}")
+        return 70

@@ -1,0 +1,38 @@
+"""This is where all commands are gathered; what a command needs is imported inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+from maild.cli import (
+    bundle,
+    check,
+    config,
+    daemon,
+    history,
+    init,
+    inspect,
+    keys,
+    mail,
+    oauth,
+    outbox,
+    people,
+    rules,
+    spool,
+    status,
+    template,
+    ticket,
+    time_,
+    trace,
+    work,
+)
+
+
+def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
+    """Add every command to the command line; ``noun`` makes a group of commands on one noun."""
+    for module in (init, daemon, check, config, status, inspect, oauth, bundle):
+        module.register(app)
+    for module_ in (rules, template, ticket, work, mail, people, spool, outbox, trace, keys, history, time_):
+        module_.register(app, noun)

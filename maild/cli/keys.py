@@ -1,0 +1,128 @@
+"""This is where the commands on the installation are: keys, db, backup, restore."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maild.cli import show
+from maild.cli.context import invocation
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
+    keys = noun("Signing keys of Message-IDs: list, rotate.")
+    app.add_typer(keys, name="keys")
+
+    @keys.command("list")
+    def list_(ctx: typer.Context, json: Json = False) -> None:
+        """List the keys (not their secrets)."""
+        from maild.store import installation
+
+        store = invocation(ctx).store()
+        rows = []
+        if store is not None:
+            with store.read() as connection:
+                rows = [
+                    {"id": row.id, "created_at": show.instant(row.created_at), "retired_at": show.instant(row.retired_at),
+                     "signs": row.retired_at is None}
+                    for row in installation.list_keys(connection)
+                ]  # fmt: skip
+        if json:
+            show.as_json(rows)
+        else:
+            show.table(("id", "created", "retired", "signs"), [tuple(row.values()) for row in rows])
+
+    @keys.command()
+    def rotate(ctx: typer.Context) -> None:
+        """Make a new key; ids signed with the old ones go on being understood. Live after a reload."""
+        from maild import clock
+        from maild.store import installation
+
+        found = invocation(ctx)
+        store = found.store(make=True)
+        assert store is not None
+        with store.write() as connection:
+            name = installation.rotate_key(connection, clock.now())
+            installation.note_change(connection, found.who, f"signing key {name} made", clock.now())
+        show.line(f"{name} signs from the next reload on: maild reload")
+
+    db = noun("The database: check, upgrade.")
+    app.add_typer(db, name="db")
+
+    @db.command()
+    def check(ctx: typer.Context) -> None:
+        """Say which schema the database has, and whether it is sound."""
+        from sqlalchemy import text
+
+        from maild.store import migrate
+
+        store = invocation(ctx).store()
+        if store is None:
+            show.line("there is no database yet: maild run makes it")
+            return
+        have, want = migrate.versions(store)
+        problem = ""
+        if store.sqlite:
+            with store.read() as connection:
+                said = connection.execute(text("PRAGMA integrity_check")).scalars().all()
+            problem = "" if said == ["ok"] else f"; damaged: {said[0]}"
+        show.line(f"schema {have or 'none'}, this maild needs {want}" + (problem or "; sound"))
+        if have != want or problem:
+            show.error("run: maild db upgrade" if not problem else "stop maild and restore a backup")
+            raise typer.Exit(1)
+
+    @db.command()
+    def upgrade(ctx: typer.Context) -> None:
+        """Bring the database to the schema that this maild needs (make a backup first)."""
+        from maild.cli.context import become_owner
+        from maild.office import open_store
+
+        found = invocation(ctx)
+        become_owner(found.main().state_dir)
+        show.line(open_store(found.main()).create_or_upgrade() or "the schema is up to date")
+
+    @app.command()
+    def backup(ctx: typer.Context, file: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
+        """Write a consistent copy of the database while the daemon runs."""
+        from maild.store import copies
+
+        found = invocation(ctx)
+        store = found.store()
+        if store is None:
+            show.error("there is no database to copy")
+            raise typer.Exit(1)
+        if not store.sqlite:
+            url = store.url.render_as_string(hide_password=True).replace("+psycopg", "")
+            show.line(f"on PostgreSQL use its own tool: pg_dump --format=custom --file={file} {url}")
+            raise typer.Exit(2)
+        size = copies.backup(store, file)
+        show.line(f"{file}: {size} bytes, with cases, mail and signing keys; not the configuration, not credentials")
+
+    @app.command()
+    def restore(ctx: typer.Context, file: Annotated[Path, typer.Argument(help="A file that maild backup wrote.")]) -> None:
+        """Bring a copy back; the daemon must be stopped. Starts nothing, and leaves the outbox paused."""
+        from maild import clock
+        from maild.cli.context import become_owner
+        from maild.daemon import lock
+        from maild.office import open_store
+        from maild.store import copies, installation
+
+        found = invocation(ctx)
+        settings = found.main()
+        source = file.absolute()
+        become_owner(settings.state_dir)
+        lock(settings.state_dir)
+        store = open_store(settings)
+        if not store.sqlite:
+            show.error("on PostgreSQL restore with pg_restore, then run: maild pause outbox")
+            raise typer.Exit(2)
+        kept = copies.restore(store, source)
+        with store.write() as connection:
+            installation.pause(connection, "outbox", None, f"restored from {source.name}", found.who, clock.now())
+        show.line(f"restored {source}" + (f"; what was there is kept as {kept}" if kept else ""))
+        show.line("the outbox is paused: look at it (maild outbox), discard what was sent after the copy, then: maild resume outbox")

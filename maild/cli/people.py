@@ -1,0 +1,333 @@
+"""This is where the commands on people are: organisation, contact, user, group, mailbox."""
+
+from __future__ import annotations
+
+import csv as csv_module
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from maild.cli import show
+from maild.cli.context import invocation
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
+    _organisations(app, noun)
+    _contacts(app, noun)
+    _directory(app, noun)
+
+
+def _print(rows: list[dict[str, Any]], json: bool) -> None:
+    if json:
+        show.as_json(rows)
+    elif rows:
+        show.table(list(rows[0]), [[_flat(value) for value in row.values()] for row in rows])
+
+
+def _flat(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else "" if value is None else str(value)
+
+
+def _one(rows: list[dict[str, Any]], key: str, name: str, what: str, json: bool) -> None:
+    found = next((row for row in rows if str(row[key]).lower() == name.lower()), None)
+    if found is None:
+        show.error(f"there is no {what} {name!r}; maild {what} lists those there are")
+        raise typer.Exit(1)
+    if json:
+        show.as_json(found)
+        return
+    for label, value in found.items():
+        show.line(f"{label:14} {_flat(value)}")
+
+
+def _organisations(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
+    group = noun("Organisations, of directory.yaml and imported: list, show, import.")
+    app.add_typer(group, name="organisation")
+    app.add_typer(group, name="organization", hidden=True)
+
+    def rows(ctx: typer.Context) -> list[dict[str, Any]]:
+        from maild.store import people
+
+        found = invocation(ctx)
+        listed = [
+            {"name": name, "domains": list(entry.domains), "sla": entry.sla, "tags": list(entry.tags), "source": "directory.yaml"}
+            for name, entry in found.main().directory.organisations.items()
+        ]
+        store = found.store()
+        if store is not None:
+            with store.read() as connection:
+                listed += [
+                    {"name": one.name, "domains": list(one.domains), "sla": one.sla or None, "tags": list(one.tags), "source": "imported"}
+                    for one in people.all_organisations(connection)
+                ]  # fmt: skip
+        return listed
+
+    @group.command("list")
+    def list_(ctx: typer.Context, json: Json = False) -> None:
+        """List organisations with their domains."""
+        _print(rows(ctx), json)
+
+    @group.command("show")
+    def show_(ctx: typer.Context, name: Annotated[str, typer.Argument()], json: Json = False) -> None:
+        """Show one organisation."""
+        _one(rows(ctx), "name", name, "organisation", json)
+
+    @group.command("import")
+    def import_(
+        ctx: typer.Context, file: Annotated[Path, typer.Argument(help="CSV with the columns name, domains, sla, tags.")],
+        to_yaml: Annotated[bool, typer.Option("--to-yaml", help="Print YAML for directory.yaml instead.")] = False,
+    ) -> None:  # fmt: skip
+        """Import organisations from CSV; the same name again replaces."""
+        from maild.model.contact import Organisation
+        from maild.store import people
+
+        found = invocation(ctx)
+        wanted: list[Organisation] = []
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            reader = csv_module.DictReader(lines)
+            if reader.fieldnames is None or "name" not in [one.strip().lower() for one in reader.fieldnames]:
+                raise typer.BadParameter(f"{file}: the first line must name the columns: name, domains, sla, tags")
+            for number, line in enumerate(reader, 2):
+                row = {str(key).strip().lower(): (value or "").strip() for key, value in line.items() if key}
+                if not row.get("name"):
+                    raise typer.BadParameter(f"{file}:{number}: the name is empty")
+                split = [one.lower() for one in row.get("domains", "").replace(";", " ").replace(",", " ").split()]
+                tags = tuple(row.get("tags", "").replace(";", " ").split())
+                wanted.append(Organisation(row["name"], tuple(split), row.get("sla", ""), tags))
+        if to_yaml:
+            import yaml
+
+            entries = {
+                one.name: {key: list(value) if isinstance(value, tuple) else value
+                           for key, value in (("domains", one.domains), ("sla", one.sla), ("tags", one.tags)) if value}
+                for one in wanted
+            }  # fmt: skip
+            show.block(yaml.safe_dump({"organisations": entries}, allow_unicode=True, sort_keys=False))
+            return
+        named = set(found.main().directory.organisations)
+        twice = [one.name for one in wanted if one.name in named]
+        if twice:
+            show.error(f"{file}: {twice[0]!r} is in directory.yaml too; keep it in one place. Nothing was imported")
+            raise typer.Exit(1)
+        store = found.store(make=True)
+        assert store is not None
+        with store.write() as connection:
+            new = sum(people.save_organisation(connection, one) for one in wanted)
+        show.line(f"{len(wanted)} organisations: {new} new, {len(wanted) - new} replaced")
+
+
+def _contacts(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
+    group = noun("Contacts, the people who write: list, show, merge, reachable.")
+    app.add_typer(group, name="contact")
+
+    def as_json(one: Any) -> dict[str, Any]:
+        return {
+            "id": one.id, "name": one.name or None, "email": one.email, "emails": list(one.emails), "phone": one.phone or None,
+            "language": one.language or None, "organisation": one.organisation or None, "sla": one.sla or None,
+            "tags": list(one.tags), "undeliverable": one.undeliverable,
+        }  # fmt: skip
+
+    @group.command("list")
+    def list_(
+        ctx: typer.Context, search: Annotated[str, typer.Option(help="A part of a name or address.")] = "", json: Json = False
+    ) -> None:
+        """List contacts."""
+        from maild.store import people
+
+        store = invocation(ctx).store()
+        rows: list[dict[str, Any]] = []
+        if store is not None:
+            with store.read() as connection:
+                rows = [as_json(one) for one in people.all_contacts(connection, search=search)]
+        if json:
+            _print(rows, True)
+        else:
+            _print([{key: row[key] for key in ("id", "name", "emails", "organisation", "language")} for row in rows], False)
+
+    @group.command("show")
+    def show_(ctx: typer.Context, who: Annotated[str, typer.Argument(help="An address or a number.")], json: Json = False) -> None:
+        """Show one contact with the numbers of their cases."""
+        from maild.store import cases
+
+        contact = _contact(ctx, who)
+        store = invocation(ctx).store()
+        assert store is not None
+        with store.read() as connection:
+            theirs = [case.number for case, _, _ in cases.search(connection, {"contact": contact.email})]
+        _one([as_json(contact) | {"cases": theirs}], "email", contact.email, "contact", json)
+
+    @group.command()
+    def merge(
+        ctx: typer.Context, source: Annotated[str, typer.Argument(help="The one that goes.")],
+        target: Annotated[str, typer.Argument(help="The one that stays.")],
+    ) -> None:  # fmt: skip
+        """Make two contacts one: addresses and cases of the first become the second's."""
+        from maild import clock
+        from maild.store import installation, people
+
+        found = invocation(ctx)
+        one, other = _contact(ctx, source), _contact(ctx, target)
+        if one.id == other.id:
+            show.error("these are the same contact already")
+            raise typer.Exit(3)
+        store = found.store()
+        assert store is not None
+        with store.write() as connection:
+            people.merge_contacts(connection, one.id, other.id)
+            installation.note_change(connection, found.who, f"contact {one.email} merged into {other.email}", clock.now())
+        show.line(f"{', '.join(one.emails)} now belongs to {other.name or other.email}")
+
+    @group.command()
+    def reachable(ctx: typer.Context, who: Annotated[str, typer.Argument(help="An address.")]) -> None:
+        """Mail to this contact can be delivered again: clears the mark that a bounce set."""
+        from maild.store import people
+
+        contact = _contact(ctx, who)
+        store = invocation(ctx).store()
+        assert store is not None
+        with store.write() as connection:
+            people.update_contact(connection, contact.id, {"undeliverable_since": None})
+        show.line(f"{contact.email} counts as reachable")
+
+    @group.command()
+    def export(
+        ctx: typer.Context, who: Annotated[str, typer.Argument(help="An address or a number.")],
+        file: Annotated[Path, typer.Argument(help="The zip file to write.")],
+    ) -> None:  # fmt: skip
+        """Write everything stored of a person into a zip file, for them: data.json and their mails."""
+        import json
+        import zipfile
+
+        from maild.store import erasure, spool
+
+        contact = _contact(ctx, who)
+        store = invocation(ctx).store()
+        assert store is not None
+        with store.read() as connection, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            data = erasure.export(connection, contact)
+            for one in data.pop("accepted"):
+                entry = spool.find(connection, one)
+                if entry is not None:
+                    archive.writestr(f"mails/{one}.eml", entry.raw)
+            archive.writestr("data.json", json.dumps(data, indent=2, default=str, ensure_ascii=False))
+        show.line(f"{file}: {len(data['cases'])} cases, {len(data['messages'])} messages")
+
+    @app.command()
+    def erase(
+        ctx: typer.Context, who: Annotated[str, typer.Argument(help="An address or a number.")],
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+        yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    ) -> None:  # fmt: skip
+        """Remove a person's data for good, leaving anonymous figures."""
+        from maild import clock
+        from maild.store import erasure
+
+        found = invocation(ctx)
+        contact = _contact(ctx, who)
+        store = found.store()
+        assert store is not None
+        with store.read() as connection:
+            theirs = erasure.find(connection, contact)
+        for name, count in theirs.counts().items():
+            show.line(f"{name.replace('_', ' '):26} {count}")
+        if dry_run:
+            return
+        if not yes:
+            typer.confirm(f"Remove all of {contact.email} for good?", abort=True)
+        with store.write() as connection:
+            erasure.erase(connection, contact, found.who, clock.now())
+        show.line(f"erased; {theirs.quoted_in} messages of others quote this address and were left alone")
+
+    def _contact(ctx: typer.Context, who: str) -> Any:
+        from maild.store import people
+
+        store = invocation(ctx).store()
+        if store is not None:
+            with store.read() as connection:
+                one = people.contact(connection, int(who)) if who.isdigit() else people.contact_by_address(connection, who)
+            if one is not None:
+                return one
+        show.error(f"there is no contact {who!r}; maild contact list --search finds by name")
+        raise typer.Exit(1)
+
+
+def _directory(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
+    users, groups, mailboxes = noun("Users, of directory.yaml."), noun("Groups, of directory.yaml."), noun("Mailboxes, of maild.yaml.")
+    app.add_typer(users, name="user")
+    app.add_typer(groups, name="group")
+    app.add_typer(mailboxes, name="mailbox")
+
+    def user_rows(ctx: typer.Context) -> list[dict[str, Any]]:
+        from maild import clock
+        from maild.store import people
+
+        found = invocation(ctx)
+        directory = found.main().directory
+        away: frozenset[str] = frozenset()
+        load: dict[str, int] = {}
+        store = found.store()
+        if store is not None:
+            with store.read() as connection:
+                away = people.away(connection, clock.now())
+                load = people.open_cases_by_user(connection, list(directory.users))
+        return [
+            {
+                "user": key, "name": user.name, "email": list(user.email), "role": user.role,
+                "groups": [name for name, one in directory.groups.items() if key in one.members],
+                "active": user.active, "away": key in away or bool(user.away), "open_cases": load.get(key, 0),
+            }
+            for key, user in directory.users.items()
+        ]  # fmt: skip
+
+    def group_rows(ctx: typer.Context) -> list[dict[str, Any]]:
+        return [
+            {"group": key, "members": list(one.members), "manager": one.manager, "calendar": one.calendar}
+            for key, one in invocation(ctx).main().directory.groups.items()
+        ]
+
+    def mailbox_rows(ctx: typer.Context) -> list[dict[str, Any]]:
+        return [
+            {
+                "mailbox": key, "address": one.address, "aliases": list(one.aliases), "mailroom_address": list(one.receives),
+                "name": one.name, "group": one.group, "sla": one.sla, "unmatched": one.unmatched, "acknowledge": one.acknowledge,
+            }
+            for key, one in invocation(ctx).main().main.mailboxes.items()
+        ]  # fmt: skip
+
+    for group, rows, what in ((users, user_rows, "user"), (groups, group_rows, "group"), (mailboxes, mailbox_rows, "mailbox")):
+        _list_and_show(group, rows, what)
+
+    @users.command("away")
+    def away(
+        ctx: typer.Context, user: Annotated[str, typer.Argument()],
+        until: Annotated[str | None, typer.Option(help="The last day, 2026-12-01; without it the user is back.")] = None,
+    ) -> None:  # fmt: skip
+        """Say that a user is away until a day; round robin and least busy pass over them."""
+        from datetime import UTC, datetime, timedelta
+
+        from maild.store import people
+
+        found = invocation(ctx)
+        if user not in found.main().directory.users:
+            show.error(f"there is no user {user!r}; maild user lists those there are")
+            raise typer.Exit(1)
+        last = datetime.fromisoformat(until).replace(tzinfo=UTC) + timedelta(days=1) if until else None
+        store = found.store(make=True)
+        assert store is not None
+        with store.write() as connection:
+            people.set_away(connection, user, last)
+        show.line(f"{user} is away until {until}" if until else f"{user} is back")
+
+
+def _list_and_show(group: typer.Typer, rows: Callable[[typer.Context], list[dict[str, Any]]], what: str) -> None:
+    @group.command("list", help=f"List every {what}.")
+    def list_(ctx: typer.Context, json: Json = False) -> None:
+        _print(rows(ctx), json)
+
+    @group.command("show", help=f"Show one {what}.")
+    def show_(ctx: typer.Context, name: Annotated[str, typer.Argument()], json: Json = False) -> None:
+        _one(rows(ctx), what, name, what, json)

@@ -1,0 +1,110 @@
+"""This is where the commands on rules are: try, fields, list, schema (and `rules lint`, which is `check`)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maild.cli import rules_work, show
+from maild.cli.context import invocation
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
+    group = noun("Mailroom rules: list, try, test, replay, canary, history, rollback, draft, import, fields, schema.")
+    app.add_typer(group, name="rules")
+    rules_work.add(group)
+
+    @group.command("list")
+    def list_(ctx: typer.Context, json: Json = False) -> None:
+        """List the rules in the order in which they are tried."""
+        settings = invocation(ctx).settings()
+        rows = [
+            {
+                "position": place, "name": rule.name, "enabled": rule.enabled, "continue": rule.continue_,
+                "applies_to": rule.applies_to, "tests": len(rule.tests),
+            }
+            for place, rule in enumerate(settings.rules, 1)
+        ]  # fmt: skip
+        if json:
+            show.as_json(rows)
+        else:
+            show.table(list(rows[0]) if rows else ["name"], [list(row.values()) for row in rows])
+
+    @group.command("try")
+    def try_(
+        ctx: typer.Context,
+        file: Annotated[Path | None, typer.Argument(help="A message; - reads standard input.")] = None,
+        to: Annotated[list[str] | None, typer.Option("--to", help="The recipient; by default what the mail says.")] = None,
+        sender: Annotated[str | None, typer.Option("--from", help="The envelope sender.")] = None,
+        message_id: Annotated[str | None, typer.Option("--message-id", help="A stored message instead of a file.")] = None,
+        json: Json = False,
+    ) -> None:  # fmt: skip
+        """Show what the mailroom would do with a message, and why; nothing is written or sent."""
+        from maild import trial
+
+        found = invocation(ctx)
+        raw = None
+        if message_id is None:
+            if file is None:
+                raise typer.BadParameter("name a file, -, or --message-id")
+            raw = sys.stdin.buffer.read() if str(file) == "-" else _read(file)
+        settings = found.settings()
+        result = trial.run(settings, found.store, raw=raw, stored=message_id, to=tuple(to or ()), mail_from=sender)
+        if json:
+            show.as_json(result.as_json())
+        else:
+            for line in result.lines():
+                show.line(line)
+
+    @group.command()
+    def fields(
+        file: Annotated[Path, typer.Argument(help="A message, or a text file with a sample body; - is standard input.")],
+        delimiter: Annotated[list[str] | None, typer.Option("--delimiter", help="What stands between label and value.")] = None,
+        json: Json = False,
+    ) -> None:  # fmt: skip
+        """Find the key:value pairs in a sample body, as a block ready to paste into a rule."""
+        from maild.ingest.parse import parse
+        from maild.rules.autofill import as_block, find_pairs
+
+        raw = sys.stdin.buffer.read() if str(file) == "-" else _read(file)
+        message = parse(raw)
+        text, html = message.new_text or message.text, message.html
+        if not message.from_ and not message.to:  # a bare body, without a header
+            text, html = raw.decode("utf-8", "replace"), ""
+        delimiters = delimiter or [":"]
+        pairs = find_pairs(text, html, delimiters)
+        if json:
+            show.as_json([{"label": label, "value": value} for label, value in pairs])
+        elif pairs:
+            show.block(as_block(pairs, delimiters))
+        else:
+            show.error(f"no line has a label, {' or '.join(map(repr, delimiters))} and a value; name another --delimiter")
+            raise typer.Exit(1)
+
+    @group.command()
+    def schema() -> None:
+        """Print the JSON Schema of rule files, for editors."""
+        from maild.settings.schema import schema as rule_schema
+
+        show.as_json(rule_schema())
+
+    @group.command(hidden=True)
+    def lint(ctx: typer.Context) -> None:
+        """The same as `maild check`."""
+        os.execv(sys.executable, [sys.executable, "-m", "maild", "--config", str(invocation(ctx).folder), "check"])
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{file}: {error.strerror}") from None
+
+

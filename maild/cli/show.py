@@ -1,0 +1,85 @@
+"""This is where maild prints: the only module that does, so that text from outside is never taken for markup.
+
+Lists and records go to stdout, faults and what to do next to stderr. Off a terminal nothing is wrapped or coloured.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import typer
+
+
+def clean(text: object) -> str:
+    """The text without control characters (they are shown as U+FFFD), fit for one line of a terminal."""
+    return "".join(c if c.isprintable() else " " if c in "\n\r\t" else "\ufffd" for c in str(text))
+
+
+def line(text: object = "") -> None:
+    """One line on stdout, as it is."""
+    typer.echo(clean(text))
+
+
+def block(text: str) -> None:
+    """Several lines on stdout; control characters but newline and tab are shown as U+FFFD."""
+    typer.echo("".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text.replace("\r\n", "\n")))
+
+
+def error(text: object) -> None:
+    """One line on stderr that says what is wrong and what to do."""
+    typer.echo(clean(text), err=True)
+
+
+def instant(value: datetime | None) -> str | None:
+    """ISO 8601 in UTC ending in Z, without fractions of a second."""
+    return None if value is None else value.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return instant(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return str(value)
+
+
+def as_json(value: Any, *, lines: bool = False) -> None:
+    """The value as JSON in ASCII on stdout: indented, or with ``lines`` on one line."""
+    typer.echo(json.dumps(value, default=_plain, ensure_ascii=True, indent=None if lines else 2))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A plain table on stdout, fitted to the terminal; off a terminal nothing is cut. Prints nothing without rows."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    cells = [["" if cell is None else clean(cell) for cell in row] for row in rows]
+    if not cells:
+        return
+    wide = not sys.stdout.isatty()
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        drawn.add_column(name, no_wrap=wide, overflow="fold")
+    for row in cells:
+        drawn.add_row(*(Text(cell) for cell in row))
+    width = 2 + sum(2 + max(len(row[i]) for row in [*cells, list(columns)]) for i in range(len(columns)))
+    Console(width=max(width, 80) if wide else None, highlight=False).print(drawn)
+
+
+@contextmanager
+def progress(label: str, total: int | None) -> Iterator[Any]:
+    """A progress bar on stderr while the block runs; yields a function that is called with the number of steps done."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda done, total=total: bar.update(task, completed=done, total=total)

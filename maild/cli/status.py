@@ -1,0 +1,124 @@
+"""This is where `status`, `pause`, `resume` and `audit` are: is all well, and what needs a person."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from maild.cli import show
+from maild.cli.context import Invocation, invocation
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+PAUSABLE = ("automatic", "outbox", "workflows", "mailbox NAME")
+
+
+def register(app: typer.Typer) -> None:
+    @app.command()
+    def status(ctx: typer.Context, json: Json = False) -> None:
+        """Health in one screen; exit 1 when something needs a person."""
+        from maild import health
+        from maild.errors import ConfigError
+
+        found = invocation(ctx)
+        faults: list[str] = []
+        try:
+            settings = found.main()
+        except ConfigError as broken:
+            last = found.last_loaded("maild.yaml", "directory.yaml")
+            if last is None:
+                raise
+            settings, faults = last, [str(one) for one in broken.faults]
+        try:
+            shown = health.status(settings, found.store())
+        except ConfigError as lost:
+            if not json:
+                raise
+            shown = health.status(settings, None)
+            shown["needs"] = [str(one) for one in lost.faults]
+        if faults and not shown["configuration"]["fault"]:
+            shown["configuration"]["fault"] = "\n".join(faults)
+            shown["needs"].insert(0, f"the configuration on disk has a fault, the one before it is live: {faults[0]}")
+        if json:
+            show.as_json(shown)
+            return
+        for line in health.lines(shown):
+            show.line(line)
+        raise typer.Exit(1 if shown["needs"] else 0)
+
+    @app.command()
+    def pause(
+        ctx: typer.Context, what: Annotated[list[str], typer.Argument(help="automatic | outbox | workflows | mailbox NAME")],
+        for_: Annotated[str | None, typer.Option("--for", help="How long: 2h, 1d. Without it, until resumed.")] = None,
+        reason: Annotated[str, typer.Option("--reason")] = "",
+    ) -> None:  # fmt: skip
+        """Stop a part; mail is always accepted."""
+        from maild import clock
+        from maild.settings.values import duration
+        from maild.store import installation
+
+        found = invocation(ctx)
+        named = _named(found, what)
+        until = None
+        if for_:
+            try:
+                until = clock.now() + duration(for_)
+            except ValueError as error:
+                raise typer.BadParameter(f"--for: {error}") from None
+        store = found.store(make=True)
+        assert store is not None
+        with store.write() as connection:
+            installation.pause(connection, named, until, reason, found.who, clock.now())
+        found.wake()
+        show.line(f"paused: {named}" + (f" until {show.instant(until)}" if until else "") + f"; go on with: maild resume {named}")
+
+    @app.command()
+    def resume(ctx: typer.Context, what: Annotated[list[str], typer.Argument(help="What was paused.")]) -> None:
+        """Let a paused part go on."""
+        from maild import clock
+        from maild.store import installation
+
+        found = invocation(ctx)
+        named = " ".join(what)
+        store = found.store()
+        ended = False
+        if store is not None:
+            with store.write() as connection:
+                ended = installation.resume(connection, named, found.who, clock.now())
+        found.wake()
+        if not ended:
+            show.error(f"{named} is not paused; maild status shows what is")
+            raise typer.Exit(1)
+        show.line(f"goes on: {named}")
+
+    @app.command()
+    def audit(ctx: typer.Context, json: Json = False) -> None:
+        """Prove that every accepted and every outgoing message ended in exactly one state; list what did not."""
+        from maild.store import audit as proof
+
+        store = invocation(ctx).store()
+        if store is None:
+            checked: dict[str, int] = {}
+            faults: list[dict[str, Any]] = []
+        else:
+            with store.read() as connection:
+                checked, faults = proof.run(connection)
+        if json:
+            show.as_json({"checked": checked, "faults": faults})
+        else:
+            show.line(f"checked {checked.get('spool', 0)} accepted, {checked.get('outbox', 0)} outgoing, {checked.get('cases', 0)} cases: "
+                      + (f"{len(faults)} faults" if faults else "each in exactly one state"))  # fmt: skip
+            for fault in faults:
+                show.line(f"  {fault['what']} {fault['id']}: {fault['fault']}")
+        raise typer.Exit(1 if faults else 0)
+
+
+def _named(found: Invocation, what: list[str]) -> str:
+    named = " ".join(what)
+    if named in {"automatic", "outbox", "workflows"}:
+        return named
+    if len(what) == 2 and what[0] == "mailbox":
+        if what[1] in found.main().main.mailboxes:
+            return named
+        raise typer.BadParameter(f"there is no mailbox {what[1]!r}; one of {', '.join(found.main().main.mailboxes)}")
+    raise typer.BadParameter(f"{named!r} cannot be paused; one of {', '.join(PAUSABLE)}")
