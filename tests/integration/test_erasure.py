@@ -1,0 +1,61 @@
+"""A person asks for their data, and then to be forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from builders import Room, mail
+
+from maild.model.spool import SpoolState
+from maild.store import audit, erasure, people
+from maild.store.unit_of_work import Store
+
+Rooms = Callable[..., Room]
+SECRET = "the serial number is 4711-secret"
+
+
+def test_an_erased_person_is_in_no_table_and_the_figures_stay(store: Store, rooms: Rooms) -> None:
+    room = rooms(store)
+    entry = room.receive(mail(SECRET, sender="Jo Doe <jo@home.example>", subject="From Jo"))
+    other = room.receive(mail("mine stays", sender="Max <max@else.example>"), mail_from="max@else.example")
+    with store.write() as connection:
+        jo = people.contact_by_address(connection, "jo@home.example")
+        assert jo is not None
+        exported = erasure.export(connection, jo)
+        counts = erasure.erase(connection, jo, "root", room.now)
+    assert SECRET in exported["messages"][0]["text"]
+    assert exported["accepted"] == [entry.id]
+    assert counts["cases"] == 1
+    with store.read() as connection:
+        everything = "\n".join(
+            str(tuple(row))
+            for table in _tables()
+            for row in connection.execute(table.select())
+        )
+        _checked, faults = audit.run(connection)
+    assert "4711-secret" not in everything
+    assert "jo@home.example" not in everything.lower()
+    assert "Jo Doe" not in everything
+    assert "mine stays" in everything
+    assert faults == []
+    assert room.entry(entry.id).state is SpoolState.ERASED
+    assert room.case(entry.case)["contact"] is None
+    assert room.case(other.case)["contact"]["email"] == "max@else.example"
+
+
+def test_the_same_mail_after_an_erasure_is_new(store: Store, rooms: Rooms) -> None:
+    room = rooms(store)
+    raw = mail(SECRET, message_id="again@home.example")
+    first = room.receive(raw)
+    with store.write() as connection:
+        jo = people.contact_by_address(connection, "jo@home.example")
+        assert jo is not None
+        erasure.erase(connection, jo, "root", room.now)
+    second = room.receive(raw)
+    assert second.case != first.case
+
+
+def _tables() -> list:  # type: ignore[type-arg]
+    from maild.store.schema import metadata
+
+    return [table for table in metadata.sorted_tables if table.name not in {"signing_keys"}]

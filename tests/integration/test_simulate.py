@@ -1,0 +1,85 @@
+"""`maild simulate`: what would happen, by the same code, and nothing is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+from builders import NOW, Room, mail, office
+from test_workflows import CLOSE, REMIND, SURVEY, change, resolve
+
+from maild.model.case import Status
+from maild.schedule import beats, simulate
+from maild.store import schema
+from maild.store.unit_of_work import Store
+
+SLA = {"policies": {"Standard": {"escalations": [{"at": "50%", "of": "first_response", "notify": ["manager"]}]}}}
+DIGEST = {"name": "Monday", "schedule": "0 8 * * mon", "do": [{"digest": {"to": "support"}}]}
+
+
+def everything(store: Store) -> dict[str, list[Any]]:
+    with store.read() as connection:
+        return {
+            table.name: [tuple(map(str, row)) for row in connection.execute(table.select())]
+            for table in schema.metadata.sorted_tables
+        }
+
+
+def made(store: Store, tmp_path: Path, *workflows: Any) -> Room:
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "workflows.yaml").write_text(yaml.safe_dump({"workflows": list(workflows)}), encoding="utf-8")
+    return Room(store, office(folder, store, sla=SLA), NOW)
+
+
+def test_what_is_foretold_is_what_happens_and_nothing_is_written(store: Store, tmp_path: Path) -> None:
+    repeated = {**REMIND, "do": [{"reply": "reminder", "at_most": 2, "every": "3d"}]}
+    room = made(store, tmp_path, CLOSE, SURVEY, repeated, DIGEST)
+    first, second = room.receive(mail()).case, room.receive(mail(sender="x@y.example")).case
+    room.receive(mail(sender="z@y.example"))
+    resolve(room, first)
+    change(room, second, status=Status.WAIT_FOR_CUSTOMER)
+    beats.beat(room.store, room.office, room.now)  # the schedule counts from now on
+    before = everything(store)
+    until = room.now + timedelta(days=20)
+    foretold = simulate.run(room.office.settings, store, room.now, until)
+    assert everything(store) == before
+
+    happened = []
+    while room.now < until:
+        room.later(hours=1)
+        happened += beats.beat(room.store, room.office, room.now)
+    assert sorted((one.case or 0, one.by, one.action) for one in foretold) == sorted(
+        (one.case or 0, one.by, one.action) for one in happened
+    )
+    said = {(one.case, one.action) for one in foretold}
+    assert (first, "set status=closed") in said
+    assert (second, "reminder to x@y.example") in said
+    assert (3, "at 50% of first response: notify carol") in said
+    assert (None, "digest to alice, bob") in said
+    (closing,) = [one for one in foretold if one.action == "set status=closed"]
+    assert closing.as_json()["time"] == "2026-12-08T10:00:00Z"
+    assert closing.reason == "resolved since 2026-11-23 10:00 UTC, for 15d"
+    assert [one.at for one in foretold] == sorted(one.at for one in foretold)
+
+
+def test_the_command_prints_it(sqlite: Store, tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
+    from maild.cli import app
+
+    room = made(sqlite, tmp_path, CLOSE)
+    from builders import configuration
+
+    configuration(tmp_path / "config", main={"database": f"sqlite:///{sqlite.path}", "state_dir": str(sqlite.state_dir)})
+    resolve(room, room.receive(mail()).case)
+    run: Callable[[list[str]], int] = app.run
+    monkeypatch.setattr("maild.clock.now", lambda: room.now)
+    assert run(["--config", str(tmp_path / "config"), "simulate", "--until", "+30d", "--json"]) == 0
+    assert [(one["time"], one["case"], one["action"]) for one in json.loads(capsys.readouterr().out)] == [
+        ("2026-12-08T10:00:00Z", 1, "set status=closed")
+    ]
+    assert run(["--config", str(tmp_path / "config"), "simulate", "--until", "+1d"]) == 0
+    assert "nothing would happen" in capsys.readouterr().out

@@ -1,0 +1,100 @@
+"""What `maild check` says of rules that are valid and yet not meant, and where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rule_bench import settings_of
+
+from maild.rules.lint import lint
+from maild.settings.models import Settings
+
+
+def findings(tmp_path: Path, rules: str, **main: Any) -> list[str]:
+    (tmp_path / "rules").mkdir(exist_ok=True)
+    (tmp_path / "rules" / "10-x.yaml").write_text(rules)
+    settings = settings_of(rules, **main).model_copy(update={"folder": tmp_path})
+    return [f"{fault.severity} {fault.line}:{fault.column} {fault.message} ({fault.hint})" for fault in lint(settings)]
+
+
+DIRECTORY = {"users": {"ann": {"name": "Ann", "email": "ann@example.com"}, "bob": {"name": "Bob", "email": "bob@example.com"}},
+             "groups": {"support": {"members": ["ann"]}}, "organisations": {"Acme Ltd": {"domains": ["acme.example"], "sla": "Gold"}}}  # fmt: skip
+SLA = {"policies": {"Gold": {}, "Standard": {}}}
+
+CASES = [
+    ("an earlier rule without criteria", "[{name: A}, {name: B, when: {subject: x}}]", "rule 'B': it is never reached: rule 'A' before it has no criteria"),
+    ("the same criteria", "[{name: A, when: {subject: x}}, {name: B, when: {subject: x}}]", "has the same criteria"),
+    ("fewer of the same", "[{name: A, when: {subject: x}}, {name: B, when: {subject: x, body: y}}]", "has fewer of the same criteria"),
+    ("two names", "[{name: A, when: {subject: x}}, {name: A, when: {subject: y}}]", "another rule has the same name"),
+    ("continue and discard", "[{name: A, when: {subject: x}, continue: true, discard: y}]", "continue has no effect: discard ends the search"),
+    ("a pattern for everything", "[{name: A, when: {subject: {matches: 'x*'}}}]", "fits every text"),
+    ("the mailbox's address", "[{name: A, when: {recipient: {contains: help@example.com}}}]", "write mailbox: support"),
+    ("an address of nobody", "[{name: A, when: {recipient: supprot@example.com}}]", "no mailbox has the address supprot@example.com"),
+    ("a bare domain", "[{name: A, when: {from: acme.example}}]", "write from: {domain: acme.example}"),
+    ("the case on new mail", "[{name: A, when: {case.status: open}}]", "case.status is known on answers"),
+    ("capitals in a list", "[{name: A, when: {subject: {contains: [ALERT]}}}]", "did you mean '[ALERT]'?"),
+    ("an unknown name", "[{name: A, case: {title: '{{ message.subjet }}'}}]", "error 3:"),
+    ("an unknown find", "[{name: A, case: {set: {summary: '{{ found.host }}'}}}]", "name a group in extract: (?P<host>…)"),
+    ("an unknown field", "[{name: A, case: {title: '{{ fields.oder }}'}}]", "did you mean 'fields.order'?"),
+    ("a value of the wrong type", "[{name: A, case: {fields.due: soon}}]", "'soon' is no date"),
+    ("a meaning that is none", "[{name: A, case: {autofill: {map: {priority: {labels: [U], values: {asap: urgnt}}}}}}]", "'urgnt' is no priority"),
+    ("a label twice", "[{name: A, case: {autofill: {map: {summary: [Issue], title: ['issue.']}}}}]", "is mapped twice: to summary and title"),
+    ("required and unmapped", "[{name: A, case: {autofill: {map: {Issue: summary}, require: [fields.order]}}}]", "no label fills it"),
+    ("autofill and set", "[{name: A, case: {autofill: {map: {Issue: summary}}, set: {summary: x}}}]", "both autofill and set name summary"),
+    ("an SLA over their own", "[{name: A, case: {sla: Standard}}]", "leave sla out, or write sla: {always: Standard}"),
+    ("update among a mailbox", "[{name: A, case: {update: {by: [fields.order], among: mailbox}}}]", "anybody could write into the cases of others"),
+    ("a contact out of Reply-To", "[{name: A, case: {contact: reply_to}}]", "in another's name (contact: reply_to)"),
+    ("a contact out of the text", "[{name: A, case: {contact: 'field:Mail'}}]", "in another's name"),
+    ("a user outside the group", "[{name: A, case: {assign: {group: support, user: bob}}}]", "bob is no member of support"),
+    ("a title on answers", "[{name: A, applies_to: answers, case: {title: x}}]", "title has no effect on answers"),
+    ("a bounce that opens a case", "[{name: A, when: {kind: bounce}, case: {tags: [x]}}]", "mail of kind bounce opens no case"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rules", "said"), [each[1:] for each in CASES], ids=[each[0] for each in CASES])
+def test_findings(tmp_path: Path, rules: str, said: str) -> None:
+    fields = {"order": {"type": "text"}, "due": {"type": "date"}}
+    found = findings(tmp_path, f"# a comment\nrules:\n  {rules}\n", directory=DIRECTORY, sla=SLA, fields=fields)
+    assert any(said in each for each in found), found
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "[{name: A, continue: true}, {name: B}]",
+        "[{name: A, applies_to: answers}, {name: B}]",
+        "[{name: A, enabled: false}, {name: B}]",
+        "[{name: A, until: 2026-12-31}, {name: B}]",
+        "[{name: B, when: {kind: bounce}, discard: x}, {name: A}]",
+        "[{name: A}, {name: B, when: {kind: bounce}, discard: x}]",
+        "[{name: A, when: {subject: {matches: '^\\s*$'}}}]",
+        "[{name: A, when: {subject: {contains: ['[ALERT]']}}}]",
+        "[{name: A, when: {subject: {contains: [alert]}, mailbox: support}}]",
+        "[{name: A, case: {sla: {always: Standard}}}]",
+        "[{name: A, when: {organisation: Acme Ltd}, case: {sla: Standard}}]",
+        "[{name: A, when: {auth: pass}, case: {contact: reply_to, update: {by: [fields.order], among: mailbox}}}]",
+        "[{name: A, when: {envelope.from: w@web.example}, case: {contact: reply_to}}]",
+        "[{name: A, accept_automatic: true, case: {update: {by: [fields.order], among: mailbox}}}]",
+        "[{name: A, applies_to: all, when: {case.tags: vip}}]",
+        "[{name: A, case: {title: '{{ message.from.name }} {{ fields.order }} {{ contact.email }} {{ mailbox.key }}'}}]",
+        "[{name: A, when: {recipient: {contains: sales}}}]",
+    ],
+)  # fmt: skip
+def test_what_is_fine(tmp_path: Path, rules: str) -> None:
+    assert (
+        findings(tmp_path, f"rules: {rules}\n", directory=DIRECTORY, sla=SLA, fields={"order": {"type": "text"}}) == []
+    )
+
+
+def test_a_finding_stands_at_its_place(tmp_path: Path) -> None:
+    rules = "rules:\n  - name: A\n    when: {subject: x}\n  - name: B\n    when: {subject: x}\n    case:\n      title: '{{ nothing }}'\n"
+    found = findings(tmp_path, rules)
+    assert [each.split(" rule")[0] for each in found] == ["warning 4:11", "error 7:14"]
+
+
+def test_without_files_the_rule_is_named(tmp_path: Path) -> None:
+    settings: Settings = settings_of("rules: [{name: A}, {name: B}]")
+    (fault,) = lint(settings)
+    assert str(fault).startswith("rules: rule 'B': it is never reached")
