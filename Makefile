@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-SERVICES := postfix dovecot-imapd postgresql swaks chromium faketime
+SERVICES := postfix dovecot-imapd postgresql swaks libnet-ssleay-perl openssl systemd chromium faketime
 
 .PHONY: install demo test test-services lint bench fuzz check
 
