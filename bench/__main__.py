@@ -99,6 +99,8 @@ def daemon(
     store = Store(url.replace("sqlite:///maild.db", f"sqlite:///{state / 'maild.db'}"), state)
     store.create_or_upgrade()
     preload(store, cases, lambda done: print(f"\r{done} cases", end="", file=sys.stderr))
+    store.close()
+    os.sync()  # what was filled in is not to be written while we measure
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "maild", "--config", str(config), "run"], cwd=ROOT, stderr=log
