@@ -67,6 +67,7 @@ from maild.threads import Thread
 log = get_logger(__name__)
 
 RETRY_SECONDS = 5.0
+MOST_COPIED = 50  # people that one mail can bring into a case
 WHOLE_MESSAGE = -1  # PartRef.part of the raw message itself
 
 
@@ -564,7 +565,10 @@ class _Settling:
         """Whom the customer put on To and Cc takes part."""
         if self.kind is MessageKind.AGENT or self.classification.automatic is not Automatic.NO:
             return
-        for one in (*self.message.to, *self.message.cc)[:50]:
+        named = (*self.message.to, *self.message.cc)
+        if len(named) > MOST_COPIED:
+            self._tell_notes(case, [f"{len(named)} addresses on To and Cc: the first {MOST_COPIED} take part"])
+        for one in named[:MOST_COPIED]:
             ours = self.office.addresses.mailbox_of(one.email) or self.office.addresses.user_of(one.email)
             if not ours and "@" in one.email and (address is None or one.key != address.key):
                 people.add_participant(self.connection, case.number, one.email, one.name)

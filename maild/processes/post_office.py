@@ -18,6 +18,8 @@ from email.utils import parseaddr
 from functools import partial
 from typing import Any
 
+from sqlalchemy import Connection
+
 from maild import __version__, clock, fetching
 from maild.errors import ConfigError, StoreUnavailable, TransientError
 from maild.ingest.imap import ImapDoor, ImapHooks, located
@@ -81,27 +83,52 @@ class StoredOutbox:
     def finish(
         self, entry: OutboxEntry, outcomes: Mapping[str, Outcome], now: datetime, next_at: datetime | None
     ) -> None:
-        """Record each recipient's result; a final no is an event on the case, and its assignee is told."""
-        shape = self._office.settings.main.outbound.rewritten_message_id
-        first = set(entry.waiting) == set(entry.message.recipients)
-        if first and not entry.message.kind.to_users and any(isinstance(one, Sent) for one in outcomes.values()):
-            sender = parseaddr(dict(entry.message.headers).get("From", ""))[1]
-            if (copies := self._copies.get(self._office.addresses.mailbox_of(sender) or "")) is not None:
-                copies.put(lambda: serialise(entry.message, self.read_part))
+        """Record each recipient's result; a final no is an event on the case, and its assignee is told.
+
+        The smarthost's answer is a fact: whatever fails in what follows from it, the record stands, or the mail would
+        go out a second time when its lease ends.
+        """
         with self._store.write() as connection:
             outbox.record(connection, entry.id, outcomes, now, next_at)
-            number = entry.message.case
-            case = cases.get_final(connection, number) if number is not None else None
-            if case is None:
-                return
-            for one in outcomes.values():
-                if isinstance(one, Sent) and shape and (other := other_id(one.reply, shape)):
-                    cases.remember_ids(connection, case.number, [other])
-            failed = {who: one for who, one in outcomes.items() if isinstance(one, Refused)}
-            if next_at is None:
-                failed |= {who: one for who, one in outcomes.items() if isinstance(one, Deferred)}  # type: ignore[misc]
-            if failed:
-                sweeps.delivery_failed(self._office, connection, case, entry, failed, now)
+            try:
+                with connection.begin_nested():
+                    self._follow(connection, entry, outcomes, now, next_at)
+            except TransientError:
+                raise
+            except Exception:
+                log.exception("daemon.fault", outbox_id=entry.id, case=entry.message.case)
+        try:
+            self._copy(entry, outcomes)
+        except Exception:
+            log.exception("daemon.fault", outbox_id=entry.id, case=entry.message.case)
+
+    def _follow(
+        self, connection: Connection, entry: OutboxEntry, outcomes: Mapping[str, Outcome], now: datetime,
+        next_at: datetime | None,
+    ) -> None:  # fmt: skip
+        """What a result means for the case: another name of the mail, or the event that it could not be delivered."""
+        number = entry.message.case
+        case = cases.get_final(connection, number) if number is not None else None
+        if case is None:
+            return
+        shape = self._office.settings.main.outbound.rewritten_message_id
+        for one in outcomes.values():
+            if isinstance(one, Sent) and shape and (other := other_id(one.reply, shape)):
+                cases.remember_ids(connection, case.number, [other])
+        final = Refused if next_at is not None else (Refused, Deferred)
+        failed = {who: one for who, one in outcomes.items() if isinstance(one, final)}
+        if failed:
+            sweeps.delivery_failed(self._office, connection, case, entry, failed, now)
+
+    def _copy(self, entry: OutboxEntry, outcomes: Mapping[str, Outcome]) -> None:
+        """Put a copy of what went to people outside into the shared mailbox, where it is configured; once a mail."""
+        first = set(entry.waiting) == set(entry.message.recipients)
+        if not first or entry.message.kind.to_users or not any(isinstance(one, Sent) for one in outcomes.values()):
+            return
+        sender = parseaddr(dict(entry.message.headers).get("From", ""))[1]
+        copies = self._copies.get(self._office.addresses.mailbox_of(sender) or "")
+        if copies is not None:
+            copies.put(lambda: serialise(entry.message, self.read_part))
 
     def release(self, entries: Sequence[OutboxEntry], now: datetime) -> None:
         """Give leases back, no try counted."""
