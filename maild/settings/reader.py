@@ -22,7 +22,6 @@ from maild.settings import wording
 from maild.settings.source import Document, Node, WrittenFloat, WrittenInt
 
 MAX_BYTES = 8 * 1024**2
-MAX_DEPTH = 60
 MAX_ALIASES = 100
 MAX_NODES = 1_000_000
 
@@ -155,8 +154,8 @@ class _Reader:
 
     def _open(self, frame: _Frame | None, event: Any, mapping: bool, depth: int) -> _Frame:
         mark = event.start_mark
-        if depth >= MAX_DEPTH:
-            self.fault(mark, f"this is nested more than {MAX_DEPTH} deep; no configuration is")
+        if depth >= wording.MAX_DEPTH:
+            self.fault(mark, wording.TOO_DEEP)
             raise _TooMuch
         self.count += 1
         opened = _Frame(

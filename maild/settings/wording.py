@@ -14,6 +14,8 @@ import yaml
 from maild.errors import Fault
 
 PAGE = "docs/reference/configuration.md#yaml"
+MAX_DEPTH = 60
+TOO_DEEP = f"this is nested more than {MAX_DEPTH} deep; no configuration is"
 
 
 def quoted(value: str) -> str:
@@ -135,6 +137,8 @@ def _sentence(problem: str, context: str, mark: Any, start: Any, text: str) -> t
             f"text that begins with {_rest(text, start)[:1]} must be quoted",
             _corrected(_line(text, start), start.column),
         )
+    if "maximum nesting depth" in problem:  # libyaml's own limit, met in the scanner before ours is counted
+        return mark, TOO_DEEP, ""
     if "unknown escape" in problem:
         return (
             mark,

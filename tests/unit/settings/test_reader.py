@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from maild.settings.reader import MAX_ALIASES, MAX_BYTES, MAX_DEPTH, read_bytes, read_file
+from maild.settings.reader import MAX_ALIASES, MAX_BYTES, read_bytes, read_file
 from maild.settings.source import WrittenInt
+from maild.settings.wording import MAX_DEPTH
 
 
 def value(text: str) -> object:
