@@ -13,7 +13,8 @@ PACKAGE = ROOT / "maild"
 
 EVERYONE = {
     "maild", "maild.model", "maild.errors", "maild.clock", "maild.log", "maild.log_events", "maild.log_output", "maild.plain",
-    "maild.settings.models", "maild.settings.values", "maild.settings.rule_models",
+    "maild.settings.models", "maild.settings.values", "maild.settings.criteria", "maild.settings.rule_models",
+    "maild.settings.rule_case", "maild.settings.rule_autofill", "maild.settings.rule_values",
 }  # fmt: skip
 VERBS = ("ingest", "rules", "cases", "sla", "outbound", "store", "web")
 # The rule checker reports faults with file and line, as the settings do, and looks at the files as they are written.

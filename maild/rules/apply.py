@@ -20,8 +20,10 @@ from maild.rules.operators import cut
 from maild.rules.ruleset import CompiledRule, Ruleset, fields_named
 from maild.rules.values import BadValue, address_in
 from maild.rules.view import View
-from maild.settings.rule_models import HOW, AskAgain, CaseActions, GroupBy, SetValues, SlaAlways
-from maild.settings.rule_models import Assign as AssignKey
+from maild.settings.rule_autofill import AskAgain
+from maild.settings.rule_case import Assign as AssignKey
+from maild.settings.rule_case import CaseActions, GroupBy
+from maild.settings.rule_values import HOW, SetValues, SlaAlways
 
 NO_SUBJECT = "(no subject)"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from maild.model.decision import Condition
 from maild.rules.operators import Context, Words, cut, tests_of
 from maild.rules.view import Seen, View
-from maild.settings.rule_models import AllOf, AnyOf, Criterion, Node, NoneOf
+from maild.settings.criteria import AllOf, AnyOf, Criterion, Node, NoneOf
 
 SHOWN = 160  # characters of a value that the trace keeps
 

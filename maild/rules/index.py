@@ -17,7 +17,7 @@ from maild.plain.fold import fold
 from maild.rules import autofill
 from maild.rules.operators import address_keys, domain_needle, in_list_keys, is_needle, is_value
 from maild.rules.view import View
-from maild.settings.rule_models import CRITERIA, NUMBER, TEXT, AllOf, AnyOf, Criterion, Node
+from maild.settings.criteria import CRITERIA, NUMBER, TEXT, AllOf, AnyOf, Criterion, Node
 
 _SET_SIZE = 500  # patterns searched for together
 _FEW = 32  # texts that are found sooner one by one

@@ -21,9 +21,11 @@ from maild.rules.engine import NAMED_ONLY, OPENS_NOTHING
 from maild.rules.ruleset import fields_named, named_kinds
 from maild.rules.values import BadValue, Declared
 from maild.rules.view import bare_address
+from maild.settings.criteria import ADDRESS, CRITERIA, AllOf, Node, walk
 from maild.settings.faults import nearest
 from maild.settings.models import Settings
-from maild.settings.rule_models import ADDRESS, CRITERIA, HOW, AllOf, Node, Rule, SetValues, walk
+from maild.settings.rule_models import Rule
+from maild.settings.rule_values import HOW, SetValues
 
 if TYPE_CHECKING:
     from maild.settings.source import Document

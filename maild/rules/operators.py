@@ -17,7 +17,7 @@ from maild.plain.fold import fold, has_words
 from maild.rules import autofill
 from maild.rules.values import first_number
 from maild.rules.view import View, bare_address
-from maild.settings.rule_models import ADDRESS, CRITERIA, NUMBER, TEXT
+from maild.settings.criteria import ADDRESS, CRITERIA, NUMBER, TEXT
 from maild.settings.values import size
 
 Words = tuple[str, ...]

@@ -17,8 +17,9 @@ from maild.rules.index import Index, trigger_of
 from maild.rules.operators import Context, list_entries
 from maild.rules.values import Declared
 from maild.rules.view import View
+from maild.settings.criteria import Node, walk
 from maild.settings.models import FieldSpec, Mailbox, Settings
-from maild.settings.rule_models import Node, Rule, walk
+from maild.settings.rule_models import Rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from maild.model.case import Channel, Priority, Status
 from maild.plain import patterns
 from maild.plain.fold import fold, fold_label, tidy
 from maild.settings.models import FieldSpec, Settings
-from maild.settings.rule_models import CHANNELS, PRIORITIES, STATUSES, closed
+from maild.settings.rule_values import CHANNELS, PRIORITIES, STATUSES, closed
 
 _YES = frozenset(["yes", "y", "true", "1", "ja", "j", "oui", "o", "si", "sí", "sì", "sim", "tak", "ano", "да"])
 _NO = frozenset(["no", "n", "false", "0", "nein", "non", "nao", "não", "nie", "ne", "нет"])

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from maild.model.decision import Condition, Decision
+from maild.settings.criteria import AllOf, AnyOf, Node, NoneOf
 from maild.settings.models import Settings
-from maild.settings.rule_models import AllOf, AnyOf, Node, NoneOf
 
 
 @dataclass(slots=True)

@@ -503,7 +503,7 @@ def _parsed(raw: bytes) -> Any:
 
 def _mailbox_of(rule: Rule, mailboxes: Any) -> str:
     """The mailbox that a rule's criteria name, '' where they name none or several."""
-    from maild.settings.rule_models import walk
+    from maild.settings.criteria import walk
 
     named = {
         key for criterion, negated in walk(rule.when) if criterion.field == "mailbox" and not negated

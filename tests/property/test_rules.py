@@ -24,7 +24,8 @@ from maild.rules.facts import Facts
 from maild.rules.operators import Context, domain_needle
 from maild.rules.ruleset import compile_rules
 from maild.rules.view import View
-from maild.settings.rule_models import Rule, RuleFile, parse_when
+from maild.settings.criteria import parse_when
+from maild.settings.rule_models import Rule, RuleFile
 
 WORDS = st.sampled_from(
     ["a", "ab", "order", "Order 7", "broken", "Ärger", "straße", "STRASSE", "x", "投诉", "7", "-7.5", "é"]
@@ -144,7 +145,7 @@ def _plainly(rules: tuple[Rule, ...], facts: Facts, lists: Any) -> list[str]:
 
 
 def _positive(rule: Rule) -> str:
-    from maild.settings.rule_models import walk
+    from maild.settings.criteria import walk
 
     return " ".join(repr(criterion) for criterion, negated in walk(rule.when) if not negated)
 

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from rule_bench import rules_of
 
 from maild.model.case import Channel, Priority, Status
-from maild.settings.rule_models import AllOf, AnyOf, Criterion, NoneOf, Rule, plain
+from maild.settings.criteria import AllOf, AnyOf, Criterion, NoneOf, plain
+from maild.settings.rule_models import Rule
 
 
 def rule(text: str) -> Rule:

@@ -13,7 +13,8 @@ from maild.rules.lint import TEMPLATE_NAMES
 from maild.rules.ruleset import compile_rules
 from maild.settings import rule_models, rule_tests
 from maild.settings.criteria import CRITERIA, OPERATORS
-from maild.settings.rule_models import CASE_VALUES, CONTACT_SOURCES, CONTACT_VALUES
+from maild.settings.rule_case import CONTACT_SOURCES
+from maild.settings.rule_values import CASE_VALUES, CONTACT_VALUES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "rules.md").read_text()
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
