@@ -1,6 +1,8 @@
 """This is where maild brings a database from one schema to the next, with Alembic, under a lock.
 
 An older schema is upgraded, a newer one refused: an older program must not write into tables that it does not know.
+Every process looks at its start, and nearly always there is nothing to do: the versions are compared without Alembic,
+whose import alone costs more time and memory than all of the store.
 """
 
 from __future__ import annotations
@@ -12,11 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from maild.errors import ConfigError, Fault
 
@@ -24,22 +22,25 @@ if TYPE_CHECKING:
     from maild.store.unit_of_work import Store
 
 _LOCK = 0x6D61696C64  # "maild", for PostgreSQL's advisory lock
+_SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def configuration(connection: Connection) -> Config:
-    """Alembic's own configuration, bound to this connection."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    return config
+def known() -> list[str]:
+    """The schema versions that this program has, in their order: what its migrations' files are named for."""
+    return sorted(path.name.partition("_")[0] for path in (_SCRIPTS / "versions").glob("[0-9]*_*.py"))
+
+
+def version(connection: Connection) -> str | None:
+    """The schema version in the database, None where there is none."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def versions(store: Store) -> tuple[str | None, str]:
     """The schema version in the database (None where there is none) and the one that this program knows."""
     with store.engine.connect() as connection:
-        have = MigrationContext.configure(connection).get_current_revision()
-        head = ScriptDirectory.from_config(configuration(connection)).get_current_head()
-    return have, str(head)
+        return version(connection), known()[-1]
 
 
 def bring_up_to_date(store: Store, *, upgrade: bool) -> str:
@@ -47,10 +48,8 @@ def bring_up_to_date(store: Store, *, upgrade: bool) -> str:
     have, want = versions(store)
     if have == want:
         return ""
-    with store.engine.connect() as connection:
-        known = {script.revision for script in ScriptDirectory.from_config(configuration(connection)).walk_revisions()}
     place = store.url.render_as_string(hide_password=True)
-    if have is not None and have not in known:
+    if have is not None and have not in known():
         raise ConfigError(
             [Fault(place, 0, 0, f"the database has schema {have}, newer than this maild knows ({want})",
                    "run the newer maild, or restore a backup made by this version")]
@@ -61,9 +60,19 @@ def bring_up_to_date(store: Store, *, upgrade: bool) -> str:
         )
     with _locked(store), store.engine.connect() as connection:
         with connection.execution_options(maild_write=True).begin():
-            if MigrationContext.configure(connection).get_current_revision() != want:
-                command.upgrade(configuration(connection), "head")
+            if version(connection) != want:
+                _upgrade(connection)
     return f"schema {have} upgraded to {want}" if have else f"made the database with schema {want}"
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def prepare_numbers(connection: Connection, first: int) -> None:

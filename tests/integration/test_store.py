@@ -49,6 +49,25 @@ def test_the_migrations_make_exactly_the_tables_that_the_program_knows(store: St
         assert compare_metadata(context, schema.metadata) == []
 
 
+def test_the_files_of_the_migrations_are_named_for_their_versions_in_order() -> None:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    newest_first = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    assert migrate.known() == list(reversed(newest_first))
+
+
+def test_the_start_on_an_up_to_date_database_does_without_alembic(sqlite: Store) -> None:
+    program = (
+        "import sys, pathlib; from maild.store.unit_of_work import Store\n"
+        "print([Store(sys.argv[1], pathlib.Path(sys.argv[2])).create_or_upgrade(), 'alembic' in sys.modules])"
+    )
+    command = [sys.executable, "-c", program, str(sqlite.url), str(sqlite.state_dir)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "['', False]"
+
+
 def test_an_upgrade_of_what_is_up_to_date_does_nothing(store: Store) -> None:
     assert store.create_or_upgrade() == ""
 
