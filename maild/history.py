@@ -20,12 +20,13 @@ from maild import clock
 from maild.ingest.addresses import lenient_date
 from maild.ingest.identity import digest, has_identity, peek
 from maild.log import get_logger
-from maild.mailroom import read, settle
 from maild.model.case import Status
 from maild.model.message import Door, Envelope
 from maild.model.spool import Arrival
 from maild.office import open_office
+from maild.reading import read
 from maild.settings.models import Settings
+from maild.settling.way import settle
 from maild.store import installation, schema, spool
 from maild.store.unit_of_work import Store
 

@@ -15,12 +15,14 @@ from typing import Any
 from maild import clock, views
 from maild.errors import CaseError
 from maild.ingest.identity import peek
-from maild.mailroom import Settled, read, settle
 from maild.model.message import Door, Envelope
 from maild.model.spool import Arrival, SpoolEntry
 from maild.office import Office, open_office
+from maild.reading import read
 from maild.rules.explain import lines as decision_lines
 from maild.settings.models import Settings
+from maild.settling.matter import Settled
+from maild.settling.way import settle
 from maild.store import installation, spool
 from maild.store.unit_of_work import Store
 

@@ -24,7 +24,7 @@ from maild.store.agents import MailedTo
 from maild.threads import Thread
 
 if TYPE_CHECKING:
-    from maild.mailroom import Reading
+    from maild.reading import Reading
 
 
 _WORD = re.compile(r"\[maild:[a-z0-9.]+\]", re.IGNORECASE)
@@ -36,7 +36,7 @@ _SIGNATURES = frozenset({"application/pkcs7-signature", "application/x-pkcs7-sig
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an agent's mail: ``disposition`` as in `mailroom.Settled`, or `returned` (back to the agent),
+    """What became of an agent's mail: ``disposition`` as in `settling.matter.Settled`, or `returned` (back to the agent),
     `commands` (carried out, nothing to keep), `held`."""
 
     disposition: str

@@ -22,7 +22,7 @@ from maild.store import cases, outbox, people
 from maild.threads import Thread
 
 if TYPE_CHECKING:
-    from maild.mailroom import Reading
+    from maild.reading import Reading
 
 OFTEN = timedelta(hours=1)
 SHOWN = 50

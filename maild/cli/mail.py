@@ -63,8 +63,9 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
     def make_case(ctx: typer.Context, which: Annotated[str, typer.Argument(help="A spool id or a Message-ID.")]) -> None:
         """Make a case out of a stored mail by hand: held, discarded and ignored ones too."""
         from maild import clock
-        from maild.mailroom import read, settle
         from maild.office import open_office
+        from maild.reading import read
+        from maild.settling.way import settle
         from maild.store import installation, spool
 
         found = invocation(ctx)

@@ -202,6 +202,11 @@ class Decision:
     trace: Trace = Trace()
 
     @property
+    def found(self) -> dict[str, str]:
+        """What the rules' `extract` cut out, by name."""
+        return {name: value for one in self.trace.extracted for name, value in (one.found or {}).items()}
+
+    @property
     def title(self) -> str:
         """The case's title; never empty on a new case."""
         return self.values.title or ""

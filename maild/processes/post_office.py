@@ -27,7 +27,6 @@ from maild.ingest.imap_copies import SentCopies
 from maild.ingest.oauth import TokenSource, token_file
 from maild.ingest.parse import attachment_bytes
 from maild.log import get_logger
-from maild.mailroom import WHOLE_MESSAGE
 from maild.model.message import SENT, Envelope
 from maild.model.outbox import Deferred, OutboxEntry, OutboxState, Outcome, PartRef, Refused, Sent
 from maild.model.spool import Cursor
@@ -45,6 +44,7 @@ from maild.schedule.jumps import JumpWatch
 from maild.schedule.ticker import Tick, Ticker
 from maild.settings.models import Imap, Settings
 from maild.settings.secrets import read as read_secret
+from maild.settling.ends import WHOLE_MESSAGE
 from maild.store import announce, cases, installation, outbox, spool, versions
 from maild.store.unit_of_work import Store
 from maild.web.app import Health, make_app

@@ -24,7 +24,6 @@ from maild import clock, views
 from maild.errors import CaseError, MaildError
 from maild.ingest.identity import peek
 from maild.ingest.sender import recipients
-from maild.mailroom import Reading, Settled, read, settle
 from maild.model.decision import Decision
 from maild.model.message import Authentication, AuthResult, Automatic, Door, Envelope, MachineSort, MessageKind
 from maild.model.outbox import OutgoingKind, OutgoingMessage
@@ -32,10 +31,13 @@ from maild.model.spool import Arrival, SpoolEntry
 from maild.office import Compiled, open_office
 from maild.plain.domains import fold_address
 from maild.plain.tokens import new_serial, sign_id
+from maild.reading import Reading, read
 from maild.rules.explain import rule_lines
 from maild.settings.models import Settings
 from maild.settings.rule_models import Rule
 from maild.settings.rule_tests import RuleTest, TestExpect, TestMessage
+from maild.settling.matter import Settled
+from maild.settling.way import settle
 from maild.sla.calendar import WorkingCalendar
 from maild.store import installation, people, spool
 from maild.store.unit_of_work import Store

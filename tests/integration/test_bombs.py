@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 from builders import Room, envelope
 
-from maild.mailroom import read
 from maild.processes.door import arrival
+from maild.reading import read
 from maild.store import spool
 from maild.store.unit_of_work import Store
 

@@ -18,11 +18,11 @@ from builders import NOW, Room, envelope, mail
 from sqlalchemy import select
 
 from maild import fetching
-from maild.mailroom import read
 from maild.model.message import SENT, Door
 from maild.model.outbox import OutboxEntry, OutgoingKind
 from maild.model.spool import SpoolEntry, SpoolState
 from maild.processes.door import arrival
+from maild.reading import read
 from maild.store import installation, schema, spool
 from maild.store.unit_of_work import Store
 

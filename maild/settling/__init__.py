@@ -1,0 +1,1 @@
+"""What one message becomes: all of it in one transaction."""
