@@ -152,10 +152,13 @@ def absence_signs(message: Message, machine: bool) -> tuple[str, ...]:
     if points < (2 if machine else _NEED):
         return ()
     away = found.get(_TABLES[0][2])
-    formal = prefix is not None or _TABLES[3][2] in found or _TABLES[4][2] in found
+    itself = prefix is not None or _TABLES[4][2] in found
+    if not (machine or itself) and "?" in head:
+        return ()  # notes ask nothing
+    formal = itself or _TABLES[3][2] in found
     if not (machine or formal) and signs and points <= _NEED:
         return ()
-    if not (machine or formal or signs):
+    if not (machine or formal):
         # nothing but sentences that a person might write too: then it has to be a short answer that begins with them
         answer = bool(message.in_reply_to or message.references or _ANSWER.match(subject))
         if not (answer and away is not None and away.start() < 150 and len(text) < _SHORT):

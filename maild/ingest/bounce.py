@@ -23,7 +23,9 @@ MAX_TEXT = 200_000
 _DAEMON = re2.compile(
     r"(?i)^(mailer[-_.]?daemon|mail[-_.]?daemon|mdaemon|maildelivery|mail\.delivery\.system|mail-?delivery-?(sub)?system|bounces?|ndr|nondelivery|mailsystem|mail-system)$"
 )
-_DAEMON_NAME = re2.compile(r"(?i)mail(er)? ?(delivery|daemon)|mailer-daemon|delivery (sub)?system|^mail administrator|system administrator$")
+_DAEMON_NAME = re2.compile(
+    r"(?i)^\W*((internet )?(e?mail(er)?|message)[ -]?(deliver(y|er)?|daemon)( (sub)?system| agent| service| notification| status)?|delivery (sub)?system|mail ?administrator|mailer-daemon\S*)( at \S+)?\W*$"
+)
 _POSTMASTER = re2.compile(r"(?i)^(post[_-]?master|mail-?admin|mmdf|mailer|mmail|microsoftexchange.*)$")
 _PROGRAM = re2.compile(r"(?i)^(no-?reply|do-?not-?reply|system|administrator|admin|root|.*-admin|inetgw\d*|nobody|daemon|uucp|mail|.*-bounces?|listserv|majordomo|mailman)$")
 _ERRORS = re2.compile(r"(?i)daemon|bounce|error")
@@ -35,15 +37,18 @@ _SUBJECT = re2.compile(
     r"non remis|échec|echec|non distribu|notification d.état|"
     r"no se (ha podido|pudo) entregar|no entregado|error de entrega|devuelto|"
     r"mancata consegna|non recapitabil|não entregue|não foi possível|falha na entrega|"
-    r"onbestelbaar|niet bezorgd|kan niet worden bezorgd|olevererbar|kunne ikke leveres|kan inte levereras|toimittaminen|niedostarczon|nie dostarczono|nedoručiteln|"
+    r"benachrichtigung (zum|über den) (übermittlungs|zustell)|notificaci[óo]n (del?|sobre el) estado|notifica (sullo|dello|di) stato|notificação (de|do|sobre o) (status|estado)|melding (over|van) (de )?(bezorg|lever|aflever)|"
+    r"kennisgeving van|powiadomienie o (stanie|niedostar)|meddelande om leverans|(meddelelse|melding) om leverings|ilmoitus toimitus|oznámení o stavu|уведомление о (состоянии |статусе )?(не)?достав|сповіщення про|teslim(at)? durumu|"
+    r"(邮件|郵件)?(送达|送達|传递|傳遞|传送|傳送)状?態?状态|傳遞狀態|배달 상태|전달 상태|전송 ?실패|配信状[況態]|"
+    r"onbestelbaar|niet bezorgd|kan niet worden bezorgd|olevererbar|kunne ikke leveres|kan inte levereras|toimittaminen|niedostarczon|nie (została |można |udało się )?dostarcz|nedoručiteln|nelze doručit|nebyla? doručen|"
     r"не доставлен|недоставлен|недоставк|доставк|teslim edilemedi|退信|无法|未送达|投递|配信|配達|送信できません|届けられ|返送|エラー|반송|전송 실패)"
 )
 _FORWARDED = re2.compile(r"(?i)^\s*(re|fwd?|aw|wg|tr|rv|sv|vs|antw|odp|ynt|enc|rif|i|回复|转发|答复)\s*(\[\d+\])?\s*[:：]")
 _BODY = re2.compile(
     r"(?i)(could|can|was|were|has|have)(n't| ?not)( yet)?( be| been)? (delivered|able to deliver)|not able to deliver|unable to deliver|undeliverable|deliver(y|ing) .{0,60}(fail|error|problem|delayed|unsuccess)|delivery (status|attempts)|(qmail-send|postfix|deliver|exim) program|mail delivery (agent|software|system)|"
     r"failed (to deliver|addresses|recipients?)|did not reach|had (permanent|delivery|transient)|permanent (fatal )?error|following (address|recipient)\S* (\S+ ){0,3}(fail|had|could|reject)|returned (to sender|mail)|failure reasons|not listed in|message log follows|user unknown|unknown user|no such user|mailbox (is )?full|"
-    r"error occurred while (trying|attempting) to deliver|transcript of session|problem(s)? delivering|trouble delivering|rejected recipient|bounced|returned because|has been returned|could not (be )?(sent|send)|not delivered|intended recipient:|invalid final delivery|delivery failed|duplicated message-id|exceed\S* (their|the|his|her) quota|nicht (zugestellt|ausgeliefert|übermittelt)|konnte nicht|"
-    r"n'a pas pu être|n'a pu être|non remis|no se (ha podido|pudo)|non (è stato possibile|recapita)|não (foi possível|pôde)|kon niet worden|не (может быть|был|удалось) доставлен|невозможно доставить|送信できません|配信できません|送信に失敗|届けることができ|配送できません|投递失败|无法投递|被退回|전송되지"
+    r"error occurred while (trying|attempting) to deliver|transcript of session|problem(s)? delivering|trouble delivering|rejected recipient|bounced|returned because|has been returned|could not (be )?(sent|send)|not delivered|intended recipient:|invalid final delivery|delivery failed|duplicated message-id|exceed\S* (their|the|his|her) quota|encountered while trying to deliver|nicht (zugestellt|ausgeliefert|übermittelt|erreichen)|konnte nicht|(übermittlung|zustellung) .{0,60}fehlgeschlagen|"
+    r"n'a pas pu être|n'a pu être|non remis|no se (ha podido|pudo)|non (è stato possibile|recapita)|não (foi possível|pôde)|kon(den)? niet worden|niet (worden )?bezorgd|nie (została|zostały|mogła|mógł|można|udało się) .{0,40}(dostarcz|doręcz)|kunde inte levereras|kunne ikke leveres|ei voitu toimittaa|nemohla být doručena|nebylo možné doručit|teslim edilemedi|не (может быть|был|удалось) доставлен|невозможно доставить|送信できません|配信できません|送信に失敗|届けることができ|配送できません|配信に失敗|投递失败|无法(投递|发送|送达)|無法(投遞|傳送|送達)|被退回|退信|전송되지|전송에 실패|배달되지"
 )
 _DELAYED = re2.compile(
     r"(?i)(has|have) not yet been delivered|delivery .{0,40}(has been |is )?delayed|message is delayed|(this is|is only) a (temporary|warning)|warning message only|temporary failure report|will be retried|delivery attempts will continue|still (being )?(trying|tried)|not yet been delivered|do not need to re-?send|will retry for|delivery incomplete|temporary problem delivering"
@@ -91,7 +96,7 @@ def read_bounce(message: Message, null_sender: bool = False) -> BounceReport | N
     recipients = _from_groups(groups, report, _own_addresses(message, returned), message.subject)
     if not recipients:
         recipients = _from_prose(message, report, returned)
-    message_id, references = _original(message, returned, fields)
+    message_id, references = _original(message, report, returned, fields)
     return BounceReport(tuple(recipients), message_id, references)
 
 
@@ -136,15 +141,15 @@ def _is_report(message: Message, report: str, returned: str, certain: bool, null
     raw_from = message.header("From")
     path = message.header("Return-Path").replace(" ", "")
     nobody = null_sender or path == "<>" or raw_from.strip() == "<>" or (not sender and not path)
-    daemon = bool(_DAEMON.match(local) or _DAEMON_NAME.search(name) or _DAEMON_NAME.search(raw_from)) or bool(message.header("X-Failed-Recipients"))
+    daemon = bool(_DAEMON.match(local) or _DAEMON_NAME.match(name) or _DAEMON_NAME.match(raw_from.partition("<")[0])) or bool(message.header("X-Failed-Recipients"))
     system = nobody or bool(_POSTMASTER.match(local))
     passed_on = bool(_FORWARDED.match(message.subject))
     subject = bool(_SUBJECT.match(message.subject)) and not passed_on
-    body = bool(_BODY.search(report[:6_000]))
+    body = bool(_BODY.search(" ".join(report[:6_000].split())))
     if certain and (message.content_type == "multipart/report" or daemon or system or subject):
         return True
     if daemon:
-        return subject or body or nobody or not report.strip()
+        return subject or body or nobody or bool(returned.strip()) or not report.strip()
     if _person_like(message) or (passed_on and not nobody):
         return False
     if system:
@@ -260,9 +265,9 @@ def _returned_to(returned: str, skip: set[str]) -> list[str]:
     return list(unique)[:1] if len(unique) > 5 else list(unique)
 
 
-def _original(message: Message, returned: str, fields: dict[str, str]) -> tuple[str, tuple[str, ...]]:
+def _original(message: Message, report: str, returned: str, fields: dict[str, str]) -> tuple[str, tuple[str, ...]]:
     """The Message-ID of the message that is returned, and those that it refers to."""
-    found = _MESSAGE_ID.search(returned[:MAX_TEXT])
+    found = _MESSAGE_ID.search(returned[:MAX_TEXT]) or _MESSAGE_ID.search(report)
     message_id = found.group(1) if found else fields.get("x-original-message-id", "").strip("<> ")
     named = _REFERENCES.search(returned[:MAX_TEXT])
     references = [hit.group(1) for hit in _ID.finditer(named.group(1))] if named else []

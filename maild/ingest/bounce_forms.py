@@ -16,13 +16,14 @@ MAX_LINES = 3_000
 MAX_LINE = 2_000
 MAX_RECIPIENTS = 500
 
-ADDRESS = r"[^\s<>()\[\],:;\"'|*=`\\]+@[^\s<>()\[\],:;\"'|*`\\@/?&=]+[^\s<>()\[\],:;\"'|*`\\@/?&=.!]"
+_WIDE = "：；，。、（）「」『』＜＞【】"  # punctuation that stands beside an address without a blank
+ADDRESS = rf"[^\s<>()\[\],:;\"'|*=`\\{_WIDE}]+@[^\s<>()\[\],:;\"'|*`\\@/?&={_WIDE}]+[^\s<>()\[\],:;\"'|*`\\@/?&=.!{_WIDE}]"
 
 # a line after which the returned message stands
 _RETURNED = re2.compile(
     r"(?i)^[ \t>|*\-_=~#.]{0,80}("
     r"(this is |below is |below this line is |below the next line is |enclosed is |included is |attachment is |here is |following is |the following is |attached is )?(a |an |the )?(copy|beginning|text|headers?) of (the|your) (original |returned |undelivered |failed |rejected )?(message|mail|e-mail).{0,40}"
-    r"|(the )?(header of the )?(your )?(original|returned|unsent|undelivered|undeliverable|rejected|bounced|failed) (message|mail|e-?mail)( headers?| text| info)?( (is |as )?(follow\w*|below|attached))?"
+    r"|(?P<heading>(the )?(header of the )?(your )?(original|returned|unsent|undelivered|undeliverable|rejected|bounced|failed) (message|mail|e-?mail)( headers?| text| info)?(?P<said> (is |as )?(follow\w*|below|attached))?)"
     r"|message (text|headers?|contents?|body)( \w+)? follows?|text of (the )?message|message header( follows)?|original message follows|transcript of (the )?message"
     r"|unsent message( follows)?|returned (mail|message) follows|included message|non.?delivered message|message that you sent"
     r"|ниже этой линии.{0,60}|die urspr.ngliche nachricht|urspr.ngliche nachricht|元のメッセージ.{0,30}|以下.{0,20}元.{0,20}|送信メール.{0,20}"
@@ -63,8 +64,9 @@ def split_returned(text: str) -> tuple[str, str]:
     for number, line in enumerate(lines[:MAX_LINES]):
         if not line.strip():
             continue
-        if seen and len(line) < 200 and _RETURNED.match(line.rstrip("\r\n")):
-            return "".join(lines[:number]), "".join(lines[number + 1 :])
+        if seen and len(line) < 200 and (cut := _RETURNED.match(line.rstrip("\r\n"))):
+            if not cut["heading"] or cut["said"] or _headers_below(lines, number):
+                return "".join(lines[:number]), "".join(lines[number + 1 :])
         if seen and ":" in line and _HEADER.match(line) and _headers_here(lines, number):
             return "".join(lines[:number]), "".join(lines[number:])
         seen += 1
@@ -88,6 +90,11 @@ def find_recipients(report: str, skip: Collection[str], domain: str = "") -> lis
         if found:
             return found
     return _any_address(lines, skip)
+
+
+def _headers_below(lines: list[str], number: int) -> bool:
+    """Whether the lines below a mere heading ("UNDELIVERABLE MAIL") are those of a mail, not of the report."""
+    return any(_headers_here(lines, below) for below in range(number, min(number + 8, len(lines))))
 
 
 def _headers_here(lines: list[str], number: int) -> bool:

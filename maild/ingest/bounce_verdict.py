@@ -47,7 +47,7 @@ _POLICY: dict[Cause, tuple[bool, str, str]] = {
         r"(mail|in)\s?(box|folder|drop|file)\S*( \S+)? (is |was |has |has been |are |too |over )*(currently )?(full|exceeded)|mailbox for user is full"
         r"|over\s?(the )?(maximum )?(disk )?(allowed )?quota|quota (is |has been |was )?(exceed|full|violation|limit)"
         r"|exceed\S* \S{0,12} ?\S{0,12} ?\S{0,12} ?(quota|storage|mailbox)|disk quota|out of quota|would exceed|mailbox .{0,30}(exceed|limit|size)"
-        r"|exceeded .{0,24}(storage|space|limit) ?allo|out of storage|storage .{0,20}exceed|user is over|account is (full|over)"
+        r"|exceeded .{0,24}(storage|space|limit) ?allo|out of storage|exhausted .{0,20}storage|storage .{0,20}exceed|user is over|account is (full|over)"
         r"|mailbox exceeded|in recipient'?s mailbox exceeded|mailbox has exceeded|too many messages (on|in)|insufficient (disk|storage|mailbox) ?(space|quota)?"
         r"|no space left (for|in) (mail|user)|not enough (storage|disk) ?space (in|for)|mail quota|bo[iî]te .{0,30}pleine|postfach .{0,30}voll|buzón .{0,30}llen|casella .{0,30}piena|caixa .{0,30}cheia|skrzynka .{0,30}pełn|brevlåda.{0,30} full|postboks.{0,30} (er )?full|mailbox .{0,10}vol\b|переполнен|ящик .{0,20}заполнен|いっぱい|容量|已满|已滿|가득")),
     Cause.TOO_BIG: (False, "5.3.4", (
@@ -59,9 +59,9 @@ _POLICY: dict[Cause, tuple[bool, str, str]] = {
     Cause.MOVED: (True, "5.1.6", r"(has |have |was |been )moved\b.{0,60}(to|@|address)|user has moved|account .{0,20}has moved|has been replaced by|recipient.{0,20}no longer here.{0,30}forward"),
     Cause.RELAYING: (False, "5.7.1", (
         r"relay(ing)? (is |was )?(not |access )?(denied|permitted|prohibited|allowed|authorized|blocked|disabled)|unable to relay|(not|don'?t|cannot|won'?t) .{0,30}relay"
-        r"|relaying denied|mail relay|insecure mail relay|open relay denied|not (a )?(local|our) (domain|host|gateway)|(isn'?t|is not|not) in my .{0,40}(rcpthosts|list)|no relay")),
+        r"|relaying denied|mail relay|insecure mail relay|open relay denied|not (a )?(local|our) (domain|host|gateway)|(isn'?t|is not|not) in my .{0,40}rcpthosts|no relay")),
     Cause.AUTHENTICATION: (False, "5.7.26", (
-        r"\bdmarc\b|\bdkim\b|\bspf\b|sender policy framework|unauthenticated (e?mail|sender)|not authenticated|authentication (is )?(required|failed|fail|check)"
+        r"\bdmarc\b|\bdkim\b|\bspf\b|sender policy framework|unauthenticated\b|not authenticated|authentication (is )?(required|failed|fail|check)"
         r"|(must|need to) (be )?authenticate|purported responsible address|multiple addresses in from|auth(entication)? failure|requires? authentication|please authenticate|smtp auth")),
     Cause.REVERSE_DNS: (False, "5.7.25", (
         r"reverse.?dns|\bhelo\b|\behlo\b|\bptr\b|reverse (name|lookup|host|address|hostname|map)|ip name lookup|\brdns\b|unverifiable sending ip|no reverse|forward.confirmed|cannot resolve your (address|ip)"
@@ -73,29 +73,29 @@ _POLICY: dict[Cause, tuple[bool, str, str]] = {
     Cause.DISABLED: (False, "5.2.1", (
         r"(account|mailbox|user|recipient|address|e?mail)\S*( \S+){0,9} (is|are|has been|was|been|temporarily|currently|now)( \S+)? ?(disabled|suspended|inactive|deactivated|locked|on hold|frozen|blocked|closed|expired|discontinued|not active|unavailable due to inactivity)"
         r"|(account|mailbox|user|recipient) (disabled|suspended|inactive|deactivated|locked|closed|expired)|(disabled|suspended|inactive|deactivated|locked|closed|expired|frozen) (account|mailbox|user|recipient|address)"
-        r"|extended inactivity|vacationing|invalid/inactive user|not active|disabled or discontinued|said to be on hold|\bon hold\b")),
+        r"|no longer active|extended inactivity|vacationing|invalid/inactive user|not active|disabled or discontinued|said to be on hold|\bon hold\b")),
     Cause.NO_MAIL: (True, "5.1.10", (
         r"null mx|(domain|host|system|server|site) .{0,30}(does not|doesn'?t|do not|not) (currently )?(receive|receiving) .{0,24}(mail|messages)|no mx (record )?(was )?found"
         r"|not accept(ing)? (network messages|(any )?(e-?mail|mail|messages?)( for| at| to|[^a-z -]|\s*$))|(no|without) (valid )?mail ?(hosts?|exchangers?|servers?) (for|found|defined)|mail receiving disabled|smtp protocol returned a permanent|no mx or a|could not find a valid mx|host/domain does not accept")),
     Cause.DNS: (False, "4.4.3", (
-        r"(dns|name ?server|name service|lookup|resolution) .{0,50}(temporar|try again|timed? ?out|timeout|failure|servfail|deferr|error: \d+ )|temporary .{0,20}(dns|lookup|resol)|had no relevant answers|host not found, try again")),
+        r"(dns|name ?server|name service|lookup|resolution) .{0,50}(temporar|try again|timed? ?out|timeout|failure|servfail|deferr|responded with code (noerror|servfail|refused))|temporary .{0,20}(dns|lookup|resol)|had no relevant answers|host not found, try again")),
     Cause.HOST_UNKNOWN: (True, "5.1.2", (
         r"host.{0,10}unknown|unknown (host|domain|mail host)|(host|domain)( or domain)?( name)?( was| is)? not (found|exist|known|reachable|registered|resol)|no such (domain|host)|(domain|host|hostname)\S* .{0,60}(does not|doesn'?t|not) (exist|resolve|reachable)"
         r"|nxdomain|name or service not known|unrouteable|unroutable|(illegal|invalid|bad|non-?existent) (domain|host|destination (mail )?host|destination host)|no route to (host|domain) (for|found)|(couldn'?t|could not|cannot|can'?t|unable to) (find|resolve|locate) (any )?(a )?(host|domain|address for|the (domain|host))|domain is not reachable|bad destination system|bad destination (mail )?system address|host unreachable by name|domain isn'?t|address resolution|no mail (hosts?|servers?) found")),
     Cause.USER_UNKNOWN: (True, "5.1.1", (
         r"(mailbox|user|recipient|address|account|addressee|alias|group|name|inbox|e-?mail|local ?part|userid|this person|customer)\S*( \S+){0,10} (does ?n[o']t|does not|doesn'?t|do not|don'?t|did not|didn'?t|not|no longer|never) (seem to )?(be )?(currently )?(\S+ )?(exist|found|valid|known|recogni[sz]ed|available here|listed|match|registered|on (this|our) server|have an?|has an?|a known|there|our customer)"
-        r"|no (mailbox|such (mailbox|recipient|address|account|alias|local|e?mail|person|subscriber|user here))|(invalid|unknown|bad|non-?existent|undeliverable|unrecogni[sz]ed|illegal|wrong)[ _:-]{1,2}(recipient|mailbox|address|e?-?mail|local|alias|account|destination mailbox|final delivery userid|rcpt|destination address)"
+        r"|no (mailbox|such (mailbox|recipient|address|account|alias|local|e?mail|person|subscriber|user here)|(account|user|address|one) (by that name|here|at this))|validrcptto|#5\.1\.0 address rejected|undeliverable[ _:-]{1,2}(recipient|address)|(invalid|unknown|bad|non-?existent|unrecogni[sz]ed|illegal|wrong)[ _:-]{1,2}(recipient|mailbox|address|e?-?mail|local|alias|account|destination mailbox|final delivery userid|rcpt|destination address)"
         r"|(user|recipient|mailbox|account|address)( \S+)? ?(is |was )?(unknown|invalid|rejected: (user )?(unknown|access denied|no such|undeliverable)|not found|nonexist)( in | to )|unknown in (virtual|local|relay)|unknown e-?mail|addressee unknown|address unknown|unknown addressee"
         r"|recipient address rejected: (access denied|user unknown|unknown|undeliverable|no such|invalid|not found)|not (listed|found) in .{0,40}(directory|address book|ldap|name & address)|recipientnotfound|not our customer|no longer (with|works|employed|at|on|here|valid|exists|available)"
         r"|(mail ?box|recipient|address|user) unavailable|requested action not taken: mailbox|not a (valid|known|current|local) (user|mailbox|recipient|address|account|customer)|isn'?t a (valid|known)|(has|have) (left|no account|no mailbox)|destination (user|mailbox|address) (un|not|does|re)"
-        r"|unknown[ _]recipient|bad_recipient|not[ _]a[ _]user|inconnu|unbekannt|no existe|n'existe pas|non esiste|não existe|existiert nicht|bestaat niet|nie istnieje|finns inte|findes ikke|finnes ikke|не существует|не найден|neexistuje|bulunamadı|존재하지|存在しない|desconocid|sconosciut|存在しません|見つかりませんでした|不存在|invalid user|user invalid|unknown account|unable to find (recipient|user)|no valid recipients|cuenta no|user doesn'?t|(^|; )542 +rejected")),
+        r"|unknown[ _]recipient|bad_recipient|not[ _]a[ _]user|inconnu|unbekannt|in?exist[ae]nte?|nieznan|not? ?exist(s|ing)\b|no existe|n'existe pas|non esiste|não existe|existiert nicht|bestaat niet|nie istnieje|finns inte|findes ikke|finnes ikke|не существует|не найден|neexistuje|bulunamadı|존재하지|찾을 수 없|없는 (사용자|메일|주소)|存在しない|desconocid|sconosciut|存在しません|見つかりませんでした|不存在|invalid user|user invalid|unknown account|unable to find (recipient|user)|no valid recipients|cuenta no|user doesn'?t|(^|; )542 +rejected")),
     Cause.USER_UNKNOWN_MAYBE: (False, "5.1.1", r"(user|recipient|customer|id|name) (is |was )?(unknown|invalid|not found)|unknown\s+(user|recipient|customer|userid|local)|no such (user|person)"),
     Cause.SPAM: (False, "5.7.1", r"\bspam|\buce\b|\bube\b|unsolicited|\bjunk\b|bulk mail|mass mail|phish|content (filter|reject|block|is not)|blacklisted url|looks like|virus|malware|infected|suspicious"),
     Cause.BLOCKED: (False, "5.7.1", (
         r"block(ed|list|ing)?\b|black.?list|\brbl\b|dnsbl|spamhaus|spamcop|sorbs|barracuda|reputation|(access|connection|service|client|permission) (is |was |host )?(denied|refused|rejected)|refused|greylist|graylist|banned|denied|bloqu|gesperrt")),
     Cause.POLICY: (False, "5.7.1", r"polic(y|ies)|not permitted|not authori[sz]ed|prohibited|not allowed|administrative|rejected|recipient preferences|filtered|restricted|禁止"),
     Cause.EXPIRED: (False, "4.4.7", (
-        r"expired|timed?[ -]?out|timeout|too long in|in (the )?queue too long|been failing for a long time|could not (be delivered|deliver) (for|in|within)|for the last \d+|will be retried|not yet been|deferred|delayed|giving up|retry time"
+        r"expired|timed?[ -]?out|timeout|too long in|in (the )?queue too long|been failing for a long time|could not (be delivered|deliver) (for|in|within)|for the last \d+|will be retried|not yet been|deferred|delayed|giving up|retry time|\d+ (delivery )?attempts|after \d+ tries|lost connection|conversation with"
         r"|connection (refused|reset|lost|failed|dropped)|(unable|couldn'?t|could not|wasn'?t able) to (connect|establish)|no (answer|route)|unreachable|not responding|connect(ion)? to|did not accept our requests|delivery time|temporar")),
     Cause.OTHER: (False, "", ""),
     Cause.SYSTEM: (False, "5.3.0", r"system (error|problem|fail|full)|internal|service (currently )?(un|not )available|loop|too many hops|hop count|configuration|local error|disk full|no space|i/o error|lock|resources|protocol error|error|fail"),
@@ -147,7 +147,7 @@ def judge(text: str, field_status: str = "", context: str = "", delayed: bool = 
     reply = _REPLY.search(text)
     if not status or is_generic(status):
         status = written if written and not (status and is_generic(written)) else status
-    words = _NOISE.sub(" ", text + " " + field_status)
+    words = " ".join(_NOISE.sub(" ", text + " " + field_status).split())
     cause = next((cause for cause, pattern in _WORDS if pattern.search(words)), Cause.OTHER)
     if cause in (Cause.USER_UNKNOWN_MAYBE, Cause.USER_UNKNOWN):
         cause = _really_unknown(cause, status, text + " " + context)
@@ -155,6 +155,8 @@ def judge(text: str, field_status: str = "", context: str = "", delayed: bool = 
         cause = Cause.SENDER
     if cause in (Cause.OTHER, Cause.POLICY, Cause.SYSTEM, Cause.BLOCKED):
         better = _by_status(status, reply.group(1) if reply else "")
+        if better is Cause.USER_UNKNOWN and cause is Cause.POLICY:  # "550 5.1.1 rejected": the code says more
+            cause = better
         cause = better if cause in VAGUE and better else cause
     hard = _POLICY[cause][0]
     if not status:

@@ -99,6 +99,12 @@ PERSONAL = [
         "Broken laptop",
         "I am on vacation until 3 May. If you need access in my absence, please contact Ann. Please repair it meanwhile.",
     ),
+    (
+        "Re: Order 77",
+        "Hi,\n\nthanks for your message. I am out of the office until Thursday, could we talk on Friday? In urgent cases"
+        " please contact Al.",
+    ),
+    ("Vacation request", "I am on annual leave from 1 Dec. Please contact payroll. Until Monday I need access."),
     ("Re: [#12] Printer", "Thank you for your message. The printer works again."),
     ("Re: [#12] Order", "Danke für Ihre Nachricht. In dringenden Fällen rufe ich Sie an. Bis zum 5. reicht es."),
 ]

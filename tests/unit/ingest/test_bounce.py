@@ -172,6 +172,16 @@ PROSE: dict[str, tuple[str, list[tuple[str, bool]]]] = {
         [("jo@shop.example", True)],
     ),
     "no name but in the returned message": ("Your mail could not be delivered.\n550 5.1.1 user unknown\n\n----- Unsent message follows -----\n" + RETURNED, [("jo@shop.example", True)]),
+    "courier, whose heading is no returned message": (
+        "This is a delivery status notification from mx.relay.example,\nrunning the Courier mail server.\n\n                           UNDELIVERABLE MAIL\n\nYour message to the following recipients cannot be delivered:\n\n<jo@shop.example>:\n    mx.shop.example [192.0.2.9]:\n>>> RCPT TO:<jo@shop.example>\n<<< 550 5.1.1 <jo@shop.example>... User Unknown\n",
+        [("jo@shop.example", True)],
+    ),
+    "a count of attempts says nothing of the address": ("Delivery failed 20 attempts: jo@shop.example\n\nOriginal message follows.\n\n" + RETURNED, [("jo@shop.example", False)]),
+    "the mere word undeliverable neither": ("undeliverable to jo@shop.example\nOriginal message follows.\n\n" + RETURNED, [("jo@shop.example", False)]),
+    "full-width punctuation beside the address": ("抱歉，您的邮件被退回来了……\n收件人：jo@shop.example\n\n退信原因：\n收件人不存在\n", [("jo@shop.example", True)]),
+    "said in Portuguese": ("A sua mensagem não pôde ser entregue ao destinatário:\n\njo@shop.example: caixa postal inexistente\n", [("jo@shop.example", True)]),
+    "said in Polish": ("Twoja wiadomość nie została dostarczona do:\n\njo@shop.example\nNieznany użytkownik\n", [("jo@shop.example", True)]),
+    "said in Korean": ("메일 전송에 실패하였습니다.\n\n받는 사람 : jo@shop.example\n실패 사유 : 수신자를 찾을 수 없습니다\n", [("jo@shop.example", True)]),
 }
 
 
@@ -179,6 +189,31 @@ PROSE: dict[str, tuple[str, list[tuple[str, bool]]]] = {
 def test_prose_is_read(form: str) -> None:
     body, expected = PROSE[form]
     assert [(address, hard) for address, _, _, hard in told(mail(body))] == expected
+
+
+@pytest.mark.parametrize(
+    ("subject", "body"),
+    [
+        ("Postmaster Notify: Delivery Failure.", "The local mail transport system has reported the following problems\nit encountered while trying to deliver your message:\n\n*** jo@shop.example\nUser not known at this site.\n"),
+        ("Benachrichtigung zum Übermittlungsstatus (Fehlgeschlagen)", "Übermittlung an folgende Empfänger fehlgeschlagen.\n\n       jo@shop.example\n"),
+        ("Notificación del estado de entrega (Error)", "jo@shop.example\n"),
+        ("Notifica sullo stato del recapito (errore)", "jo@shop.example\n"),
+        ("Notificação de status de entrega (Falha)", "jo@shop.example\n"),
+        ("Уведомление о состоянии доставки (сбой)", "jo@shop.example\n"),
+        ("Powiadomienie o stanie dostarczania (niepowodzenie)", "jo@shop.example\n"),
+        ("Nelze doručit: Objednávka", "jo@shop.example\n"),
+        ("配信状態通知 (エラー)", "jo@shop.example\n"),
+    ],
+)  # fmt: skip
+def test_a_postmasters_report_is_known_in_many_languages(subject: str, body: str) -> None:
+    assert [address for address, *_ in told(mail(body, sender="postmaster@relay.example", subject=subject))] == ["jo@shop.example"]
+
+
+def test_the_returned_message_is_known_by_its_id_in_the_words_of_the_report() -> None:
+    body = "This report relates to a message you sent with the following header fields:\n\n  Message-id: <case.77.abc@help.example>\n  To: jo@shop.example\n  Subject: Your order\n\nYour message cannot be delivered to the following recipients:\n\n  Recipient address: jo@shop.example\n  Reason: Remote SMTP server has rejected address\n"
+    found = read(mail(body, sender="postmaster@relay.example", subject="Delivery Notification: Delivery has failed"))
+    assert found is not None
+    assert found.original_message_id == "case.77.abc@help.example"
 
 
 def test_a_bare_name_belongs_to_the_domain_of_the_reporting_system() -> None:
@@ -217,6 +252,9 @@ PERSONAL: dict[str, str] = {
     "a person tells of a bounce": mail("My mail to sales@help.example could not be delivered, it says 550 user unknown.\n", sender="jo@shop.example", subject="Mail delivery failed?"),
     "a parcel could not be delivered": mail("Your parcel could not be delivered. Questions? Write to care@parcels.example\n", sender="noreply@parcels.example", subject="Delivery failed"),
     "a vacation note from nobody": mail("I am away until Monday.\n", sender="jo@shop.example", subject="Re: Your order", more="Return-Path: <>\nAuto-Submitted: auto-replied\n"),
+    "a company whose trade is delivery": mail("The goods could not be delivered on Monday. When will you be there?\n", sender="Acme Delivery Systems <sales@shop.example>", subject="Delivery failed"),
+    "a courier": mail("We were unable to deliver your parcel 55.\n", sender="Fast Mail Delivery <info@shop.example>", subject="Your parcel"),
+    "an admin of the other side": mail("My users say that mail to you could not be delivered. Please look.\n", sender="System Administrator <it@shop.example>", subject="Delivery failed"),
     "a complaint": mail(
         f"--b\nContent-Type: text/plain\n\nThis is a complaint.\n--b\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\n\n--b\nContent-Type: message/rfc822\n\n{RETURNED}\n--b--\n",
         more='Content-Type: multipart/report; report-type=feedback-report; boundary="b"\n',
@@ -270,6 +308,17 @@ class Said:
         Said("I'm not going to try again; this message has been in the queue too long.", "4.4.7", False),
         Said("hMailServer v5.6.1 says 550 no such mailbox", "5.1.1", True),
         Said("retry timeout exceeded", "4.4.7", False),
+        Said("553 sorry, this recipient is not in my validrcptto list (#5.7.1)", "5.7.1", True),
+        Said("550 No account by that name here", "5.1.1", True),
+        Said("554 5.7.1 <jo@shop.example>: Recipient address rejected: user jo@shop.example does not exist", "5.7.1", True),
+        Said("550 #5.1.0 Address rejected.", "5.1.0", True),
+        Said("550 5.1.1 Recipient address rejected: {Gra2}", "5.1.1", True),
+        Said("550 Adresse inexistante.", "5.1.1", True),
+        Said("550 5.7.26 This mail is unauthenticated and has been blocked", "5.7.26", False),
+        Said("552 RCPT TO:<jo@shop.example> User has exhausted allowed storage space", "5.2.2", False),
+        Said("DNS Error: 12345 DNS type 'mx' lookup of shop.example responded with code NXDOMAIN", "5.1.2", True),
+        Said("DNS Error: 12345 DNS type 'mx' lookup of shop.example responded with code NOERROR", "4.4.3", False),
+        Said("lost connection with mx.shop.example while sending RCPT TO", "4.4.7", False),
         Said("", "", False),
     ],
 )
