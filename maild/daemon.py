@@ -77,6 +77,7 @@ class Supervisor:
         self.signals = os.pipe()
         self.watch = Watch(folder)
         self.told_fault: str | None = None
+        self.guilty: set[str] = set()  # workers that died of themselves: what they had in hand may be why
 
     # --- the loop --------------------------------------------------------------------------------------------
 
@@ -127,6 +128,7 @@ class Supervisor:
         pid = os.fork()
         if pid:
             child.pid, child.started = pid, time.monotonic()
+            self.guilty.discard(self.living.life.name(pid))  # numbers come again
             return
         status = 70
         try:
@@ -174,7 +176,7 @@ class Supervisor:
             child = Child(
                 f"worker {number}",
                 lambda busy=busy, settings=settings, compiled=compiled: worker.run(  # type: ignore[misc]
-                    settings, compiled, self.new_mail, self.outgoing, busy, self.living.node
+                    settings, compiled, self.new_mail, self.outgoing, busy, self.living.life, self.guilty
                 ),
                 busy=busy,
             )
@@ -223,6 +225,8 @@ class Supervisor:
         child.pid = 0
         if child.busy is not None:
             child.busy.set(0.0)
+            if status != 0:
+                self.guilty.add(self.living.life.name(pid))
         if child.leaving:
             self.children.remove(child)
             return

@@ -38,7 +38,8 @@ from maild.outbound.dkim import Key, Signer
 from maild.processes import memory
 from maild.processes.channel import Bell
 from maild.processes.door import arrival, runtime_dir
-from maild.processes.worker import NICE, alive
+from maild.processes.lives import Life
+from maild.processes.worker import NICE
 from maild.schedule import beats, deadlines, surveys, sweeps, webhooks
 from maild.schedule.jumps import JumpWatch
 from maild.schedule.ticker import Tick, Ticker
@@ -157,10 +158,14 @@ class StoredOutbox:
 class Living:
     """What this daemon says of itself in every heartbeat."""
 
-    node: str
+    life: Life
     pid: int
     listeners: list[str]
     started_at: datetime
+
+    @property
+    def node(self) -> str:
+        return self.life.node
 
     def row(self, settings: Settings, loaded_at: datetime, now: datetime) -> dict[str, Any]:
         """The heartbeat, as it is stored."""
@@ -201,7 +206,7 @@ class PostOffice:
         smarthost = self.settings.main.outbound.smtp
         password = read_secret(smarthost.password, self.settings.folder) if smarthost.password else None
         deliverer = Deliverer(
-            StoredOutbox(self.store, office, f"{self.living.node}#{os.getpid()}", self._copy_sent()), Courier(smarthost, password),
+            StoredOutbox(self.store, office, self.living.life.name(), self._copy_sent()), Courier(smarthost, password),
             connections=smarthost.connections, expire_after=self.settings.main.outbound.expire_after,
             mode=lambda: self.settings.main.outbound.mode,
             sign=self._signer(), backlog=lambda: self.backlog,
@@ -255,7 +260,7 @@ class PostOffice:
         self.store.create_or_upgrade(upgrade=self.settings.main.database.upgrade == "auto")
         keyring = installation.ensure_key(self.store, clock.now())
         with self.store.write() as connection:
-            outbox.release_dead(connection, self.living.node, alive)
+            outbox.release_dead(connection, self.living.node, self.living.life.is_over)
             versions.note_live(connection, self.living.node, self.settings, clock.now())
         self._heartbeat(clock.now())
         office = open_office(self.settings, keyring, self.compiled)
@@ -461,6 +466,6 @@ def run(settings: Settings, compiled: Compiled, living: Living, new_mail: Bell, 
 
 def living(listeners: list[str], settings: Settings) -> Living:
     """This daemon, named by its machine and state directory (two may run on one machine)."""
-    node = f"{socket.gethostname()}:{settings.state_dir}"[-120:]
-    return Living(node, os.getppid() if os.getpid() != os.getpgrp() else os.getpid(), listeners, clock.now())
+    node = f"{socket.gethostname()}:{settings.state_dir}"[-90:]  # with the word and number of a process, 120 at most
+    return Living(Life(node), os.getppid() if os.getpid() != os.getpgrp() else os.getpid(), listeners, clock.now())
 

@@ -12,7 +12,7 @@ import resource
 import signal
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import FrameType
 
 from maild import clock
@@ -22,6 +22,7 @@ from maild.mailroom import Mailroom
 from maild.office import Compiled, Office, open_office, open_store
 from maild.processes import memory
 from maild.processes.channel import Bell
+from maild.processes.lives import Life
 from maild.settings.models import Settings
 from maild.store import installation, spool
 from maild.store.unit_of_work import Store
@@ -49,22 +50,12 @@ class BusySince:
         return since, int(messages)
 
 
-def alive(pid: int) -> bool:
-    """Whether a process of this number runs."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def run(
-    settings: Settings, compiled: Compiled, new_mail: Bell, outgoing: Bell, busy: BusySince, node: str
-) -> int:
-    """The life of one worker; returns its exit status."""
-    name = f"{node}#{os.getpid()}"
+    settings: Settings, compiled: Compiled, new_mail: Bell, outgoing: Bell, busy: BusySince, life: Life,
+    guilty: Collection[str],
+) -> int:  # fmt: skip
+    """The life of one worker; returns its exit status. ``guilty`` are the workers before it that died of themselves."""
+    name = life.name()
     stopping = False
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -89,7 +80,7 @@ def run(
             if mailroom is None:
                 mailroom = Mailroom(store, _office(store, settings, compiled))
                 with store.write() as connection:
-                    spool.release_dead(connection, node, alive)
+                    spool.release_dead(connection, life.node, life.is_over, guilty)
             busy_now = _turn(store, mailroom, busy, outgoing, name, lambda: stopping)
             delay = 0.5
         except TransientError as error:

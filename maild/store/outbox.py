@@ -117,15 +117,15 @@ def release(connection: Connection, numbers: Sequence[int]) -> None:
     )
 
 
-def release_dead(connection: Connection, node: str, alive: Callable[[int], bool]) -> int:
-    """Take back what processes of this node had leased that are no more (``NODE#PID``); returns how many mails."""
+def release_dead(connection: Connection, node: str, is_over: Callable[[str], bool]) -> int:
+    """Take back what processes of this node had leased that are no more (``NODE#…``); returns how many mails."""
     rows = connection.execute(
         select(outbox.c.id, outbox.c.leased_by).where(
             _unsent, outbox.c.state == OutboxState.SENDING.value,
             outbox.c.leased_by.startswith(f"{node}#", autoescape=True),
         )
     ).all()
-    dead = [row.id for row in rows if not alive(int(row.leased_by.rpartition("#")[2]))]
+    dead = [row.id for row in rows if is_over(row.leased_by)]
     release(connection, dead)
     return len(dead)
 

@@ -1,14 +1,14 @@
 """This is where accepted messages are kept until they are cases: stored once, leased, ended.
 
-The same content through any door makes one entry. A lease expires by the database's own clock; what a dead worker had
-leased is tried again, alone. An entry waits for older ones of its conversation, so that threads keep their order.
+The same content through any door makes one entry. A lease expires by the database's own clock; what a worker had leased
+that died of itself is tried again, alone. An entry waits for older ones of its conversation, so that threads keep their order.
 """
 
 from __future__ import annotations
 
 import uuid
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -17,6 +17,7 @@ from sqlalchemy import (
     Connection,
     and_,
     bindparam,
+    case,
     delete,
     exists,
     func,
@@ -127,7 +128,8 @@ def lease(
     """Take up to ``limit`` entries (of ``max_bytes`` together, but at least one) for ``seconds``.
 
     Oldest first; never two of one conversation at once. The attempt is counted and committed before anything is parsed,
-    so that a message that kills its worker cannot do so for ever; an entry that was leased before comes alone.
+    so that a message that kills its worker cannot do so for ever; an entry that was tried before comes alone. A lease
+    that ran out says nothing of its message (a machine went away): the new try takes the place of the lost one.
     ``also`` is called in the same transaction, with the number of entries.
     """
     now = store.clock()
@@ -154,7 +156,8 @@ def lease(
             update(spool)
             .where(spool.c.seq.in_(chosen))
             .values(
-                state=SpoolState.PROCESSING.value, attempts=spool.c.attempts + 1,
+                state=SpoolState.PROCESSING.value,
+                attempts=case((spool.c.state == SpoolState.PROCESSING.value, spool.c.attempts), else_=spool.c.attempts + 1),
                 lease_until=now + seconds, leased_by=worker,
             )
         )  # fmt: skip
@@ -253,21 +256,29 @@ def give_back(store: Store, seqs: Sequence[int], *, failed: str | None = None, d
         )
 
 
-def release_dead(connection: Connection, node: str, alive: Callable[[int], bool]) -> int:
-    """Take back what workers of this node had leased that are no more (``NODE#PID``); returns how many messages."""
+def release_dead(
+    connection: Connection, node: str, is_over: Callable[[str], bool], guilty: Collection[str] = ()
+) -> int:
+    """Take back what processes of this node had leased that are no more (``NODE#…``); returns how many messages.
+
+    ``guilty`` are those that died while their supervisor lived on: what they had in hand may have been the cause, so its
+    try counts and it comes alone. One that ended with the whole daemon says nothing of its messages.
+    """
     rows = connection.execute(
         select(spool.c.seq, spool.c.leased_by).where(
             among(spool.c.state, _WAITING), spool.c.state == SpoolState.PROCESSING.value,
             spool.c.leased_by.startswith(f"{node}#", autoescape=True)
         )
     ).all()
-    dead = [row.seq for row in rows if not alive(int(row.leased_by.rpartition("#")[2]))]
-    if dead:
-        connection.execute(
-            update(spool)
-            .where(spool.c.seq.in_(dead))
-            .values(state=SpoolState.PENDING.value, lease_until=None, leased_by=None, reason="its worker died")
-        )
+    dead = [row for row in rows if is_over(row.leased_by)]
+    suspected = [row.seq for row in dead if row.leased_by in guilty]
+    innocent = [row.seq for row in dead if row.leased_by not in guilty]
+    back: dict[str, Any] = {"state": SpoolState.PENDING.value, "lease_until": None, "leased_by": None}
+    for seqs, values in (
+        (suspected, {**back, "reason": "its worker died"}), (innocent, {**back, "attempts": spool.c.attempts - 1})
+    ):  # fmt: skip
+        if seqs:
+            connection.execute(update(spool).where(spool.c.seq.in_(seqs)).values(**values))
     return len(dead)
 
 

@@ -228,30 +228,49 @@ def test_a_paused_mailbox_waits_and_the_others_go_on(store: Store) -> None:
     assert len(take(store, 50)) == 30
 
 
-def test_a_lease_that_ran_out_is_taken_again_and_alone(store: Store) -> None:
+def test_a_lease_that_ran_out_is_taken_again_and_alone_and_costs_no_try(store: Store) -> None:
+    """A machine that went away says nothing of the messages that it had in hand."""
     put(store, *(arrival(mail(message_id=f"m{n}@x.example")) for n in range(3)))
     assert len(take(store, 2, seconds=-1.0)) == 2
-    again = take(store)
-    assert [(entry.message_id, entry.attempts) for entry in again] == [("m0@x.example", 2)]
+    for _ in range(5):
+        again = take(store, seconds=-1.0)
+        assert [(entry.message_id, entry.attempts) for entry in again] == [("m0@x.example", 1)]
 
 
 def test_what_dead_workers_of_this_node_had_is_taken_back_at_once(store: Store) -> None:
     put(store, *(arrival(mail(message_id=f"m{n}@x.example")) for n in range(3)))
-    take(store, 1, who="here#11")
-    take(store, 1, who="here#12")
-    take(store, 1, who="there#11")
+    take(store, 1, who="here#a.11")
+    take(store, 1, who="here#a.12")
+    take(store, 1, who="there#a.11")
     with store.write() as connection:
-        assert spool.release_dead(connection, "here", lambda pid: pid == 12) == 1
+        assert spool.release_dead(connection, "here", lambda holder: holder == "here#a.11", ["here#a.11"]) == 1
     assert states(store) == {"m0@x.example": "pending", "m1@x.example": "processing", "m2@x.example": "processing"}
     assert [(entry.message_id, entry.attempts) for entry in take(store)] == [("m0@x.example", 2)]
 
 
+def test_f57_a_try_counts_where_the_worker_died_of_itself_and_not_where_the_whole_daemon_was_killed(store: Store) -> None:
+    put(store, *(arrival(mail(message_id=f"m{n}@x.example")) for n in range(2)))
+
+    def died(*guilty: str) -> list[tuple[str, int]]:
+        with store.write() as connection:
+            assert spool.release_dead(connection, "here", lambda _holder: True, guilty) > 0
+        return [(entry.message_id, entry.attempts) for entry in take(store, who="here#a.1")]
+
+    assert len(take(store, who="here#a.1")) == 2
+    for _ in range(5):
+        assert died() == [("m0@x.example", 1), ("m1@x.example", 1)]
+    assert died("here#a.1") == [("m0@x.example", 2)]
+    for _ in range(5):
+        assert died("here#b.1") == [("m0@x.example", 2)]
+    assert died("here#a.1") == [("m0@x.example", 3)]
+
+
 def test_a_node_whose_name_is_the_beginning_of_anothers_takes_nothing_of_it(store: Store) -> None:
     put(store, arrival(mail()))
-    take(store, who="host_a:/var#5")
+    take(store, who="host_a:/var#a.5")
     with store.write() as connection:
-        assert spool.release_dead(connection, "hostXa:/var", lambda _pid: False) == 0
-        assert spool.release_dead(connection, "host_a:/va", lambda _pid: False) == 0
+        assert spool.release_dead(connection, "hostXa:/var", lambda _holder: True) == 0
+        assert spool.release_dead(connection, "host_a:/va", lambda _holder: True) == 0
 
 
 def test_given_back_without_a_fault_costs_no_try_and_with_one_it_waits(store: Store) -> None:

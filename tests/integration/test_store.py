@@ -510,10 +510,10 @@ def test_discarded_mail_is_not_sent_and_adds_up(store: Store) -> None:
 
 def test_what_a_dead_post_office_had_in_hand_is_sent_again(store: Store) -> None:
     add(store, message())
-    outbox.lease(store, "here#11", 10, NOW)
+    outbox.lease(store, "here#a.11", 10, NOW)
     with store.write() as connection:
-        assert outbox.release_dead(connection, "here", lambda _pid: True) == 0
-        assert outbox.release_dead(connection, "here", lambda _pid: False) == 1
+        assert outbox.release_dead(connection, "here", lambda _holder: False) == 0
+        assert outbox.release_dead(connection, "here", lambda _holder: True) == 1
     assert [one.attempts for one in outbox.lease(store, "here#12", 10, NOW)] == [0]
 
 
