@@ -4,19 +4,21 @@ that is held or sent on, and what somebody sent from the shared mailbox itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from maild import elsewhere
-from maild.model.case import StreamEntry, StreamType
+from maild.model.case import Case, StreamEntry, StreamType
 from maild.model.decision import Decision, Disposition
-from maild.model.message import Address
+from maild.model.message import Address, BounceReport
 from maild.model.outbox import Draft, OutgoingKind, PartRef
+from maild.plain.domains import fold_address
 from maild.plain.tokens import verify_id
 from maild.rules.engine import decide
 from maild.rules.explain import trace_json
 from maild.settling import answering, facts
 from maild.settling.matter import Matter, Settled
-from maild.store import cases, people
+from maild.store import cases, outbox, people
 from maild.threads import Thread
 
 WHOLE_MESSAGE = -1  # PartRef.part of the raw message itself
@@ -41,16 +43,7 @@ def bounce(matter: Matter, mailbox: str) -> Settled:
     It meets the rules that name its kind: they may discard, hold or forward it, or change its case.
     """
     report = matter.classification.bounce
-    returned = (report.original_message_id, *report.original_references) if report else ()
-    ids = [one for one in (*returned, *matter.reading.keys.ids) if one]
-    case = next(
-        (
-            case for one in ids
-            if (signed := verify_id(matter.office.keyring, one)) and signed.case
-            and (case := cases.get_final(matter.connection, signed.case, lock=True))
-        ),
-        None,
-    )  # fmt: skip
+    named, case = _returned(matter, report)
     thread = Thread(case=case, by="signed id" if case else "")
     decision = decide(matter.office.ruleset, facts.gather(matter, mailbox, thread))
     if decision.rules:
@@ -72,11 +65,7 @@ def bounce(matter: Matter, mailbox: str) -> Settled:
         matter.trace["threading"] = ["the returned message is none of ours"]
         return matter.end("ignored", reason=f"a bounce of nothing that we sent ({shown})")
     matter.trace["threading"] = [f"the returned message is ours: case {case.number}"]
-    for one in report.recipients:
-        if one.hard:
-            contact = people.contact_by_address(matter.connection, one.address)
-            if contact is not None:
-                people.update_contact(matter.connection, contact.id, {"undeliverable_since": matter.now})
+    _mark_undeliverable(matter, report, [named, case.number])
     number = matter.record(case, public=False, stream=False)
     case = answering.applied(matter, case, decision)
     event = StreamEntry(matter.now, StreamType.BOUNCED, "maild", False, shown[:2000], {"recipients": len(report.recipients)}, number)
@@ -86,6 +75,32 @@ def bounce(matter: Matter, mailbox: str) -> Settled:
     who = matter.desk.hears(case, "bounce", cases.followers_of(matter.connection, case.number))
     matter.trace["notified"] = matter.desk.notify(case, contact, "bounce", who, text=shown, internal=True, reason=shown[:300])
     return matter.end("bounce", case=case.number)
+
+
+def _returned(matter: Matter, report: BounceReport | None) -> tuple[int, Case | None]:
+    """The case that the returned mail was about: its number as our signed id has it, and the case that it leads to now."""
+    returned = (report.original_message_id, *report.original_references) if report else ()
+    for one in (*returned, *matter.reading.keys.ids):
+        signed = verify_id(matter.office.keyring, one) if one else None
+        if signed is not None and signed.case:
+            case = cases.get_final(matter.connection, signed.case, lock=True)
+            if case is not None:
+                return signed.case, case
+    return 0, None
+
+
+def _mark_undeliverable(matter: Matter, report: BounceReport, numbers: Sequence[int]) -> None:
+    """Remember whom mail does not reach: only people whom we wrote to about this case, whatever else the report names.
+
+    Who has a mail of ours can forge a report about anybody.
+    """
+    ours = {fold_address(one) for one in outbox.written_to(matter.connection, numbers)}
+    for one in report.recipients:
+        for address in {one.address, one.original} if one.hard else set():
+            if fold_address(address) in ours:
+                contact = people.contact_by_address(matter.connection, address)
+                if contact is not None:
+                    people.update_contact(matter.connection, contact.id, {"undeliverable_since": matter.now})
 
 
 def held(matter: Matter, decision: Decision, mailbox: str) -> Settled:

@@ -226,6 +226,12 @@ def by_message_id(connection: Connection, message_id: str) -> OutboxEntry | None
     return entries(connection, [number])[0] if number is not None else None
 
 
+def written_to(connection: Connection, numbers: Sequence[int]) -> set[str]:
+    """The addresses that mail of these cases went to, as they were written."""
+    query = select(outbox_recipients.c.address).join(outbox, outbox.c.id == outbox_recipients.c.outbox_id)
+    return set(connection.execute(query.where(outbox.c.case_number.in_(numbers)).distinct()).scalars())
+
+
 def figures(connection: Connection, now: datetime) -> dict[str, Any]:
     """How many mails wait, are deferred and failed, and the age of the oldest unsent one in seconds."""
     rows = {

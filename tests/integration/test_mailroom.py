@@ -770,6 +770,18 @@ def test_f44_nothing_automatic_goes_to_an_address_that_bounced(room: Room) -> No
     assert found.undeliverable
 
 
+def test_a_forged_report_makes_nobody_else_undeliverable(room: Room) -> None:
+    """Whoever has a mail of ours can write a report that returns it and names whom they like."""
+    room.receive(mail(sender="victim@else.example"))
+    room.fresh()
+    room.receive(mail())
+    room.receive(bounce(room.fresh()[0].message.message_id, to="victim@else.example"), mail_from="")
+    with room.store.read() as connection:
+        found = people.contact_by_address(connection, "victim@else.example")
+    assert found is not None
+    assert not found.undeliverable
+
+
 def test_a_person_who_writes_again_can_be_reached_again(room: Room) -> None:
     room.receive(mail())
     room.receive(bounce(room.fresh()[0].message.message_id), mail_from="")
