@@ -120,6 +120,17 @@ class OutboxEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Result:
+    """How a try to send a mail ended ``at`` that time, for each recipient that it was for. Who was deferred is due again
+    at ``next_at``; where that is None they have waited long enough, and it failed."""
+
+    entry: OutboxEntry
+    outcomes: Mapping[str, Outcome]
+    at: datetime
+    next_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """A mail that a decision asks for, not yet rendered: `outbound.compose` makes an OutgoingMessage of it.
 

@@ -28,7 +28,7 @@ from maild.ingest.oauth import TokenSource, token_file
 from maild.ingest.parse import attachment_bytes
 from maild.log import get_logger
 from maild.model.message import SENT, Envelope
-from maild.model.outbox import Deferred, OutboxEntry, OutboxState, Outcome, PartRef, Refused, Sent
+from maild.model.outbox import Deferred, OutboxEntry, OutboxState, Outcome, PartRef, Refused, Result, Sent
 from maild.model.spool import Cursor
 from maild.office import Compiled, Office, open_office, open_store
 from maild.outbound.bytes import serialise
@@ -81,45 +81,45 @@ class StoredOutbox:
             return b"(this attachment was erased)\r\n"
         return raw if ref.part == WHOLE_MESSAGE else attachment_bytes(raw, ref.part)
 
-    def finish(
-        self, entry: OutboxEntry, outcomes: Mapping[str, Outcome], now: datetime, next_at: datetime | None
-    ) -> None:
+    def finish(self, results: Sequence[Result]) -> None:
         """Record each recipient's result; a final no is an event on the case, and its assignee is told.
 
         The smarthost's answer is a fact: whatever fails in what follows from it, the record stands, or the mail would
         go out a second time when its lease ends.
         """
         with self._store.write() as connection:
-            outbox.record(connection, entry.id, outcomes, now, next_at)
+            outbox.record(connection, results)
+            for result in results:
+                try:
+                    self._follow(connection, result)
+                except TransientError:
+                    raise
+                except Exception:
+                    log.exception("daemon.fault", outbox_id=result.entry.id, case=result.entry.message.case)
+        for result in results:
             try:
-                with connection.begin_nested():
-                    self._follow(connection, entry, outcomes, now, next_at)
-            except TransientError:
-                raise
+                self._copy(result.entry, result.outcomes)
             except Exception:
-                log.exception("daemon.fault", outbox_id=entry.id, case=entry.message.case)
-        try:
-            self._copy(entry, outcomes)
-        except Exception:
-            log.exception("daemon.fault", outbox_id=entry.id, case=entry.message.case)
+                log.exception("daemon.fault", outbox_id=result.entry.id, case=result.entry.message.case)
 
-    def _follow(
-        self, connection: Connection, entry: OutboxEntry, outcomes: Mapping[str, Outcome], now: datetime,
-        next_at: datetime | None,
-    ) -> None:  # fmt: skip
+    def _follow(self, connection: Connection, result: Result) -> None:
         """What a result means for the case: another name of the mail, or the event that it could not be delivered."""
-        number = entry.message.case
-        case = cases.get_final(connection, number) if number is not None else None
-        if case is None:
-            return
         shape = self._office.settings.main.outbound.rewritten_message_id
-        for one in outcomes.values():
-            if isinstance(one, Sent) and shape and (other := other_id(one.reply, shape)):
-                cases.remember_ids(connection, case.number, [other])
-        final = Refused if next_at is not None else (Refused, Deferred)
-        failed = {who: one for who, one in outcomes.items() if isinstance(one, final)}
-        if failed:
-            sweeps.delivery_failed(self._office, connection, case, entry, failed, now)
+        others = [
+            other for one in result.outcomes.values() if isinstance(one, Sent) and (other := other_id(one.reply, shape))
+        ]
+        final = Refused if result.next_at is not None else (Refused, Deferred)
+        failed = {who: one for who, one in result.outcomes.items() if isinstance(one, final)}
+        number = result.entry.message.case
+        if number is None or not (others or failed):
+            return
+        with connection.begin_nested():
+            case = cases.get_final(connection, number)
+            if case is None:
+                return
+            cases.remember_ids(connection, case.number, others)
+            if failed:
+                sweeps.delivery_failed(self._office, connection, case, result.entry, failed, result.at)
 
     def _copy(self, entry: OutboxEntry, outcomes: Mapping[str, Outcome]) -> None:
         """Put a copy of what went to people outside into the shared mailbox, where it is configured; once a mail."""

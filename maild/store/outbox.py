@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import asdict
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Integer, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Integer, Select, and_, bindparam, func, or_, select, update
 from sqlalchemy.engine import Row
 
 from maild.model.outbox import (
     Deferred,
     OutboxEntry,
     OutboxState,
-    Outcome,
     OutgoingKind,
     OutgoingMessage,
     PartRef,
     Refused,
+    Result,
     Sent,
 )
 from maild.store.numbers import insert_into, insert_numbered
 from maild.store.schema import among, automatic_answers, outbox, outbox_recipients, raw_messages, spool
 from maild.store.spool import unpack
-from maild.store.unit_of_work import Store
+from maild.store.unit_of_work import Store, database_clock
 
 _UNSENT = (OutboxState.PENDING.value, OutboxState.DEFERRED.value)
 _unsent = among(outbox.c.state, [*_UNSENT, OutboxState.SENDING.value])
@@ -87,25 +88,33 @@ def entries(connection: Connection, numbers: Sequence[int]) -> list[OutboxEntry]
 
 def lease(store: Store, who: str, limit: int, now: datetime) -> list[OutboxEntry]:
     """Take up to ``limit`` mails that are due, people's answers first; a lease that ran out is taken again."""
-    clock = store.clock()
-    due = or_(
-        and_(outbox.c.state.in_(_UNSENT), outbox.c.next_at <= now),
-        and_(outbox.c.state == OutboxState.SENDING.value, outbox.c.lease_until < clock),
-    )
-    query = select(outbox.c.id).where(_unsent, due).order_by(outbox.c.urgency, outbox.c.next_at).limit(limit)
     with store.read() as connection:
-        if connection.execute(query.limit(1)).scalar() is None:
+        if connection.execute(_due(store.sqlite), {"now": now, "most": 1}).scalar() is None:
             return []
     with store.write() as connection:
-        chosen = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())
+        chosen = list(connection.execute(_due(store.sqlite, lock=True), {"now": now, "most": limit}).scalars())
         if not chosen:
             return []
+        until = store.clock() + LEASE_SECONDS
         connection.execute(
             update(outbox)
             .where(outbox.c.id.in_(chosen))
-            .values(state=OutboxState.SENDING.value, lease_until=clock + LEASE_SECONDS, leased_by=who)
+            .values(state=OutboxState.SENDING.value, lease_until=until, leased_by=who)
         )
+    with store.read() as connection:  # texts, perhaps of a hundred thousand letters: not while others wait
         return entries(connection, chosen)
+
+
+@lru_cache(maxsize=4)
+def _due(sqlite: bool, *, lock: bool = False) -> Select[Any]:
+    """The first ``most`` mails that are due ``now``."""
+    due = or_(
+        and_(outbox.c.state.in_(_UNSENT), outbox.c.next_at <= bindparam("now")),
+        and_(outbox.c.state == OutboxState.SENDING.value, outbox.c.lease_until < database_clock(sqlite)),
+    )
+    query = select(outbox.c.id).where(_unsent, due).order_by(outbox.c.urgency, outbox.c.next_at)
+    query = query.limit(bindparam("most", type_=Integer))
+    return query.with_for_update(skip_locked=True) if lock else query
 
 
 def release(connection: Connection, numbers: Sequence[int]) -> None:
@@ -130,44 +139,59 @@ def release_dead(connection: Connection, node: str, is_over: Callable[[str], boo
     return len(dead)
 
 
-def record(
-    connection: Connection, number: int, outcomes: Mapping[str, Outcome], now: datetime, next_at: datetime | None
-) -> OutboxState:
-    """Write down what became of each recipient; ``next_at`` None means that those deferred have waited long enough.
+_recipient_ended = (
+    update(outbox_recipients)
+    .where(outbox_recipients.c.outbox_id == bindparam("number"), outbox_recipients.c.address == bindparam("who"))
+    .values(state=bindparam("ended"), reason=bindparam("why"))
+)
+_ended = (
+    update(outbox)
+    .where(outbox.c.id == bindparam("number"))
+    .values(
+        state=bindparam("ended"), attempts=outbox.c.attempts + bindparam("tried"), reason=bindparam("why"),
+        next_at=bindparam("due"), done_at=bindparam("done"), lease_until=None, leased_by=None,
+    )
+)  # fmt: skip
 
-    Returns the state the mail is in now.
-    """
-    reasons: list[str] = []
-    for address, outcome in outcomes.items():
-        if isinstance(outcome, Deferred) and next_at is not None:
-            reasons.append(f"{address}: {outcome.reason}")
-            continue
-        state, reason = ("sent", outcome.reply) if isinstance(outcome, Sent) else ("failed", outcome.reason)
-        if state == "failed":
-            reasons.append(f"{address}: {reason}")
-        connection.execute(
-            update(outbox_recipients)
-            .where(outbox_recipients.c.outbox_id == number, outbox_recipients.c.address == address)
-            .values(state=state, reason=reason)
-        )
-    states = {state for _, state in _recipients(connection, [number])[number]}
-    if "waiting" in states:
-        final = OutboxState.DEFERRED
-    elif "failed" in states:
-        final = OutboxState.FAILED
-    else:
-        final = OutboxState.SENT
-    counts = any(isinstance(outcome, Deferred | Refused) for outcome in outcomes.values())
+
+def record(connection: Connection, results: Sequence[Result]) -> list[OutboxState]:
+    """Write down how tries to send ended, for each recipient; returns the states that the mails are in now, in order."""
+    reasons: dict[int, list[str]] = {}
+    ended: list[dict[str, Any]] = []
+    for result in results:
+        number = result.entry.id
+        said = reasons[number] = []
+        for address, outcome in result.outcomes.items():
+            if isinstance(outcome, Deferred) and result.next_at is not None:
+                said.append(f"{address}: {outcome.reason}")
+                continue
+            state, reason = ("sent", outcome.reply) if isinstance(outcome, Sent) else ("failed", outcome.reason)
+            if state == "failed":
+                said.append(f"{address}: {reason}")
+            ended.append({"number": number, "who": address, "ended": state, "why": reason})
+    if ended:
+        connection.execute(_recipient_ended, ended)
+    recipients = _recipients(connection, list(reasons))
+    finals = [_state({state for _, state in recipients[result.entry.id]}) for result in results]
     connection.execute(
-        update(outbox)
-        .where(outbox.c.id == number)
-        .values(
-            state=final.value, attempts=outbox.c.attempts + (1 if counts else 0), lease_until=None, leased_by=None,
-            reason="; ".join(reasons), next_at=next_at or now,
-            done_at=None if final is OutboxState.DEFERRED else now,
-        )
+        _ended,
+        [
+            {
+                "number": result.entry.id, "ended": final.value,
+                "tried": int(any(isinstance(one, Deferred | Refused) for one in result.outcomes.values())),
+                "why": "; ".join(reasons[result.entry.id]), "due": result.next_at or result.at,
+                "done": None if final is OutboxState.DEFERRED else result.at,
+            }
+            for result, final in zip(results, finals, strict=True)
+        ],
     )  # fmt: skip
-    return final
+    return finals
+
+
+def _state(recipients: Set[str]) -> OutboxState:
+    if "waiting" in recipients:
+        return OutboxState.DEFERRED
+    return OutboxState.FAILED if "failed" in recipients else OutboxState.SENT
 
 
 def read_part(store: Store, ref: PartRef) -> bytes | None:

@@ -627,9 +627,9 @@ def test_what_has_left_cannot_be_taken_back(graceful: Team) -> None:
     team.alice("#wait\nWhich model?")
     answer, receipt = team.sent()
     with team.room.store.write() as connection:
-        from maild.model.outbox import Sent
+        from maild.model.outbox import Result, Sent
 
-        outbox.record(connection, answer.id, {"jo@home.example": Sent()}, team.room.now, None)
+        outbox.record(connection, [Result(answer, {"jo@home.example": Sent()}, team.room.now)])
     team.answer(receipt, "#undo")
     (told,) = team.sent()
     assert "has left already" in told.message.text

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from builders import MAIN, NOW, envelope, mail
@@ -12,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
+from maild.errors import StoreUnavailable
 from maild.ingest.identity import digest, has_identity, peek
 from maild.model.message import Door
 from maild.model.spool import Arrival, SpoolEntry, SpoolState
@@ -136,14 +139,20 @@ def test_one_that_cannot_be_stored_does_not_hinder_the_others_of_its_group(store
     good = arrival(mail(message_id="good@home.example"))
     bad = arrival(mail(message_id="bad@home.example"))
     broken = Arrival(bad.envelope, "x" * 500 if not store.sqlite else None, True, "", "", "", "", ())  # type: ignore[arg-type]
-    group = GroupCommit(store, lambda _count: None)
     if store.sqlite:
         broken = Arrival(bad.envelope, bad.digest, True, None, "", "", "", ())  # type: ignore[arg-type]
-    results = group._commit([good, broken])
-    group.close()
+
+    async def arrive() -> list[Any]:
+        group = GroupCommit(store, lambda _count: None)
+        try:
+            return await asyncio.gather(*map(group.accept, [good, broken]), return_exceptions=True)
+        finally:
+            group.close()
+
+    results = asyncio.run(arrive())
     assert isinstance(results[0], tuple)
     assert results[0][1]
-    assert isinstance(results[1], Exception)
+    assert isinstance(results[1], StoreUnavailable)
     with store.read() as connection:
         assert [entry.message_id for entry in spool.waiting(connection)] == ["good@home.example"]
 

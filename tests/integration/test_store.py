@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from maild.errors import ConfigError, StoreUnavailable
 from maild.model.case import Case, LinkType, Priority, Status, StreamEntry, StreamType
 from maild.model.contact import Contact, Organisation
-from maild.model.outbox import Deferred, OutboxState, OutgoingKind, OutgoingMessage, Refused, Sent
+from maild.model.outbox import Deferred, OutboxState, OutgoingKind, OutgoingMessage, Refused, Result, Sent
 from maild.store import audit, cases, installation, migrate, outbox, people, schema
 from maild.store.unit_of_work import Store
 
@@ -462,27 +462,46 @@ def test_what_waits_for_its_time_is_not_leased_before(store: Store) -> None:
 
 
 def test_f38_f39_each_recipient_has_a_result_of_their_own(store: Store) -> None:
-    (number,) = add(store, message(1, "a@x.example", "b@x.example", "c@x.example"))
-    outbox.lease(store, "here#1", 10, NOW)
+    add(store, message(1, "a@x.example", "b@x.example", "c@x.example"))
+    (entry,) = outbox.lease(store, "here#1", 10, NOW)
     outcomes = {"a@x.example": Sent("250 ok"), "b@x.example": Deferred(451, "later"), "c@x.example": Refused(550, "no")}
     later = NOW + timedelta(minutes=5)
     with store.write() as connection:
-        assert outbox.record(connection, number, outcomes, NOW, later) is OutboxState.DEFERRED
+        assert outbox.record(connection, [Result(entry, outcomes, NOW, later)]) == [OutboxState.DEFERRED]
     assert outbox.lease(store, "here#1", 10, NOW) == []
     (again,) = outbox.lease(store, "here#1", 10, later)
     assert again.waiting == ("b@x.example",)
     assert again.attempts == 1
     with store.write() as connection:
-        assert outbox.record(connection, number, {"b@x.example": Sent()}, later, None) is OutboxState.FAILED
+        assert outbox.record(connection, [Result(again, {"b@x.example": Sent()}, later)]) == [OutboxState.FAILED]
         assert audit.run(connection)[1] == []
+
+
+def test_what_became_of_several_mails_is_written_down_at_once(store: Store) -> None:
+    add(store, message(1, "a@x.example"), message(2, "b@x.example", "c@x.example"), message(3, "d@x.example"))
+    first, second, third = outbox.lease(store, "here#1", 10, NOW)
+    later = NOW + timedelta(minutes=5)
+    results = [
+        Result(first, {"a@x.example": Sent("250 ok")}, NOW),
+        Result(second, {"b@x.example": Sent(), "c@x.example": Deferred(451, "later")}, NOW, later),
+        Result(third, {"d@x.example": Refused(550, "no")}, NOW),
+    ]
+    with store.write() as connection:
+        states = outbox.record(connection, results)
+        assert states == [OutboxState.SENT, OutboxState.DEFERRED, OutboxState.FAILED]
+        assert audit.run(connection)[1] == []
+        (failed,) = outbox.listed(connection, states=[OutboxState.FAILED])
+    assert (failed.attempts, failed.reason) == (1, "d@x.example: no")
+    (again,) = outbox.lease(store, "here#1", 10, later)
+    assert (again.id, again.waiting) == (second.id, ("c@x.example",))
 
 
 def test_f43_when_it_has_waited_long_enough_deferred_is_failed(store: Store) -> None:
     (number,) = add(store, message())
-    outbox.lease(store, "here#1", 10, NOW)
+    (entry,) = outbox.lease(store, "here#1", 10, NOW)
     with store.write() as connection:
-        state = outbox.record(connection, number, {"jo@home.example": Deferred(451, "later")}, NOW, None)
-        assert state is OutboxState.FAILED
+        states = outbox.record(connection, [Result(entry, {"jo@home.example": Deferred(451, "later")}, NOW)])
+        assert states == [OutboxState.FAILED]
         assert audit.run(connection)[1] == []
         assert outbox.set_state(connection, number, OutboxState.PENDING, NOW)
     (again,) = outbox.lease(store, "here#1", 10, NOW)
@@ -491,10 +510,10 @@ def test_f43_when_it_has_waited_long_enough_deferred_is_failed(store: Store) -> 
 
 def test_what_is_sent_can_be_neither_retried_nor_discarded(store: Store) -> None:
     (number,) = add(store, message())
-    outbox.lease(store, "here#1", 10, NOW)
+    (entry,) = outbox.lease(store, "here#1", 10, NOW)
     with store.write() as connection:
         assert not outbox.set_state(connection, number, OutboxState.DISCARDED, NOW)  # on its way
-        outbox.record(connection, number, {"jo@home.example": Sent()}, NOW, None)
+        outbox.record(connection, [Result(entry, {"jo@home.example": Sent()}, NOW)])
         for state in (OutboxState.PENDING, OutboxState.DISCARDED):
             assert not outbox.set_state(connection, number, state, NOW)
         assert not outbox.set_state(connection, 99, OutboxState.PENDING, NOW)

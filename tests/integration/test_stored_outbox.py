@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from builders import Room, mail
 
-from maild.model.outbox import OutboxState, Refused, Sent
+from maild.model.outbox import OutboxState, Refused, Result, Sent
 from maild.processes.post_office import StoredOutbox
 from maild.schedule import sweeps
 from maild.store.unit_of_work import Store
@@ -28,7 +28,7 @@ def test_a_copy_that_cannot_be_queued_leaves_the_mail_sent(store: Store, rooms: 
     room.receive(mail())
     outbox = StoredOutbox(store, room.office, "test#1", {"support": _Broken()})  # type: ignore[dict-item]
     entry = next(one for one in outbox.lease(10, room.now) if one.message.kind.value == "acknowledgement")
-    outbox.finish(entry, {"jo@home.example": Sent("ok")}, room.now, None)
+    outbox.finish([Result(entry, {"jo@home.example": Sent("ok")}, room.now)])
     assert next(one for one in room.outgoing() if one.id == entry.id).state is OutboxState.SENT
 
 
@@ -43,5 +43,5 @@ def test_a_notice_that_cannot_be_made_leaves_the_failure_recorded(
     room.receive(mail())
     outbox = StoredOutbox(store, room.office, "test#1", {})
     entry = next(one for one in outbox.lease(10, room.now) if one.message.kind.value == "acknowledgement")
-    outbox.finish(entry, {"jo@home.example": Refused(550, "no such user")}, room.now, None)
+    outbox.finish([Result(entry, {"jo@home.example": Refused(550, "no such user")}, room.now)])
     assert next(one for one in room.outgoing() if one.id == entry.id).state is OutboxState.FAILED

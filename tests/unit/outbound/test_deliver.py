@@ -20,6 +20,7 @@ from maild.model.outbox import (
     OutgoingMessage,
     PartRef,
     Refused,
+    Result,
     Sent,
 )
 from maild.outbound.deliver import Deliverer, other_id
@@ -47,24 +48,26 @@ class Memory:
     held: list[tuple[int, str]] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     broken: int = 0
+    commits: int = 0
+    leases: int = 0
 
     def lease(self, limit: int, now: datetime) -> list[OutboxEntry]:
+        self.leases += 1
         taken, self.due = self.due[:limit], self.due[limit:]
         return taken
 
     def read_part(self, ref: PartRef) -> bytes:
         raise KeyError(ref.part)
 
-    def finish(
-        self, entry: OutboxEntry, outcomes: Mapping[str, Outcome], now: datetime, next_at: datetime | None
-    ) -> None:
+    def finish(self, results: Sequence[Result]) -> None:
         if self.broken:
             self.broken -= 1
             raise StoreUnavailable("the database is away")
-        self.finished.append((entry.id, dict(outcomes), next_at))
+        self.commits += 1
+        self.finished += [(one.entry.id, dict(one.outcomes), one.next_at) for one in results]
 
     def release(self, entries: Sequence[OutboxEntry], now: datetime) -> None:
-        self.due = [*entries, *self.due]
+        self.due = sorted([*entries, *self.due], key=lambda one: one.id)
 
     def hold(self, entries: Sequence[OutboxEntry], reason: str, now: datetime) -> None:
         self.held += [(one.id, reason) for one in entries]
@@ -128,6 +131,35 @@ def test_everything_due_is_sent_over_the_connections_and_recorded() -> None:
     assert sorted(number for number, _, _ in outbox.finished) == list(range(1, 11))
     assert courier.most_together == 3
     assert outbox.events == []
+
+
+def test_many_mails_share_a_lease_and_the_commit_of_how_they_ended() -> None:
+    outbox = Memory([entry(number) for number in range(1, 41)])
+
+    asyncio.run(deliverer(outbox, Said(), connections=4).run_once(NOW))
+    assert len(outbox.finished) == 40
+    assert outbox.leases == 2  # the second finds nothing
+    assert outbox.commits < 20
+
+
+def test_what_waits_for_a_connection_at_the_end_goes_back_to_the_outbox() -> None:
+    outbox, courier = Memory([entry(number) for number in range(1, 11)]), Said()
+    loop = deliverer(outbox, courier, connections=2)
+
+    async def scene() -> None:
+        wake, stop = asyncio.Event(), asyncio.Event()
+        running = asyncio.create_task(loop.run(wake, stop, tick=30))
+        while not courier.seen:
+            await asyncio.sleep(0)
+        stop.set()
+        await running
+
+    asyncio.run(asyncio.wait_for(scene(), 5))
+    sent = {number for number, _, _ in outbox.finished}
+    assert sent
+    assert sent | {one.id for one in outbox.due} == set(range(1, 11))
+    assert not sent & {one.id for one in outbox.due}
+    assert len(sent) == len(courier.seen) < 10
 
 
 def test_answers_of_people_go_before_what_machines_wrote() -> None:
@@ -271,10 +303,10 @@ def test_a_mail_whose_end_could_not_be_recorded_is_not_sent_again() -> None:
 
 def test_a_fault_in_recording_one_mail_leaves_the_others_alone() -> None:
     class Faulty(Memory):
-        def finish(self, entry: OutboxEntry, *rest: object) -> None:  # type: ignore[override]
-            if entry.id == 1:
+        def finish(self, results: Sequence[Result]) -> None:
+            if any(one.entry.id == 1 for one in results):
                 raise RuntimeError("a bug")
-            super().finish(entry, *rest)  # type: ignore[arg-type]
+            super().finish(results)
 
     outbox = Faulty([entry(1), entry(2)])
     assert asyncio.run(deliverer(outbox, Said()).run_once(NOW)) == 2
