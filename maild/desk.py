@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
+from maild.cases import suggestions
 from maild.cases.shape import as_json
 from maild.model.case import Case, StreamEntry, StreamType
 from maild.model.contact import Contact
@@ -25,9 +26,16 @@ from maild.office import Office
 from maild.outbound.compose import compose, worded
 from maild.outbound.templates import Rendered
 from maild.plain.domains import fold_address
+from maild.plain.quiet import quiet_until
 from maild.plain.subjects import bare_subject
 from maild.plain.tokens import new_serial
-from maild.store import cases, clocks, installation, outbox, people
+from maild.store import cases, clocks, faq, installation, notices, outbox, people
+
+# What a user with a digest hears of there; what they set themselves, and what is about to be late, comes at once.
+SUMMED = frozenset(
+    {"new_case", "answer", "reopened", "follow_up", "note", "assignment", "bounce", "rating", "released", "taken", "thanks"}
+)
+NOTICE = 500  # characters of an event's words in a digest
 
 
 @dataclass(slots=True)
@@ -191,7 +199,7 @@ class Desk:
                 to=(Address(contact.name, contact.email),), language=contact.language or mailbox.language or "",
                 names=self.names(
                     case, contact, message, found=dict(found or {}),
-                    event={"previous": previous or 0, "due_at": self._expected(case)},
+                    event={"previous": previous or 0, "due_at": self._expected(case), "faqs": self._answers_to(message)},
                 ),
                 about_subject=subject, title=case.title, parent_id=message.message_id,
                 parent_references=message.references or message.in_reply_to[:1],
@@ -206,6 +214,14 @@ class Desk:
             bare_subject(message.subject, self.office.tag_pattern).casefold(), self.now,
         )  # fmt: skip
         return ""
+
+    def _answers_to(self, message: Message) -> list[dict[str, str]]:
+        """The published answers that fit what the customer writes."""
+        wanted = suggestions.words_of(f"{message.subject}\n{message.new_text}")[: suggestions.LOOKED_AT]
+        beginnings = list(dict.fromkeys(word[: suggestions.BEGINNING] for word in wanted))
+        found = faq.published_with(self.connection, beginnings, message.language)
+        fitting = suggestions.best([(one.question, one.answer) for one in found], wanted)
+        return [{"question": found[at].question, "answer": found[at].answer} for at in fitting]
 
     def _expected(self, case: Case) -> datetime | None:
         """By when the customer can expect an answer: what the SLA promises, as long as it holds."""
@@ -240,7 +256,10 @@ class Desk:
         if event in {"rating", "released"}:
             return [case.assignee] if case.assignee else []
         if event == "new_case":
-            following += [key for key, user in users.items() if user.active and user.follow == "new"]
+            following += [
+                key for key, user in users.items()
+                if user.active and (user.follow == "new" or (user.follow == "group" and key in self.group_members(case.group)))
+            ]
         return responsible + following
 
     def named(self, case: Case, notify: Iterable[str]) -> list[str]:
@@ -302,6 +321,10 @@ class Desk:
             address = users[key].email[0] if key in users else key
             if "@" not in address or self.office.addresses.mailbox_of(address):
                 continue
+            if key in users and users[key].digest and event in SUMMED:
+                notices.add(self.connection, key, case.number, event, shown_as, (text or reason)[:NOTICE], self.now)
+                told.append(key)
+                continue
             draft = Draft(
                 kind=OutgoingKind.NOTIFICATION, template=template or ("note" if event == "note" else "notification"),
                 mailbox=case.mailbox, case=case.number, title=case.title,
@@ -313,7 +336,7 @@ class Desk:
             )  # fmt: skip
             if draft.language not in words:
                 words[draft.language] = worded(draft, self.office.compose, self.now)
-            self.enqueue(draft, words=words[draft.language])
+            self.enqueue(draft, words=words[draft.language], not_before=self.quiet_until(key))
             told.append(key)
         if told:
             note = StreamEntry(
@@ -321,6 +344,16 @@ class Desk:
             )
             cases.add_stream(self.connection, case.number, [note])
         return told
+
+    def zone_of(self, key: str) -> ZoneInfo:
+        """The time zone that a user lives in."""
+        user = self.office.settings.directory.users.get(key)
+        return ZoneInfo((user.timezone if user else None) or self.office.settings.main.timezone)
+
+    def quiet_until(self, key: str) -> datetime | None:
+        """The end of the quiet hours that this user has now; None where there are none."""
+        user = self.office.settings.directory.users.get(key)
+        return quiet_until(user.quiet_hours, self.zone_of(key), self.now) if user and user.quiet_hours else None
 
     def reader(self, key: str) -> int:
         """The number of a user (or address) in signed Message-IDs; numbers never change, so they are remembered."""

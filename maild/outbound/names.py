@@ -46,7 +46,9 @@ DEFAULTS: Mapping[str, Any] = {
         "lines": (),  # what was done, a line each
         "attachments": (),  # {name, size, attached}
         "cases": (),  # {number, title, status, priority, assignee, contact, due_at, updated_at}
-        "messages": (),  # {id, subject, from, reason, received_at}
+        "messages": (),  # {number, id, subject, from, reason, received_at}
+        "notices": (),  # {tag, title, status, assignee, happened: {type, actor, text, at}}, a case each
+        "faqs": (),  # {question, answer}
         "links": (),  # {name, url}
         "clock": "",  # first_response, next_response, resolution
         "percent": 0,
@@ -108,8 +110,11 @@ SAMPLE: Mapping[str, Any] = {
         "attachments": ({"name": "photo.jpg", "size": 81920, "attached": True},),
         "cases": ({"number": 123, "title": "Damaged phone", "status": "open", "priority": "high", "assignee": "alice",
                    "contact": "Jo Doe", "due_at": _AT, "updated_at": _AT},),
-        "messages": ({"id": "01j", "subject": "Damaged phone", "from": "jo@acme.example", "reason": "no rule matches",
+        "messages": ({"number": 1, "id": "01j", "subject": "Damaged phone", "from": "jo@acme.example", "reason": "no rule matches",
                       "received_at": _AT},),
+        "notices": ({"tag": "[#123]", "title": "Damaged phone", "status": "open", "assignee": "alice",
+                     "happened": ({"type": "answer", "actor": "Jo Doe", "text": "It is cracked.", "at": _AT},)},),
+        "faqs": ({"question": "What if the display is cracked?", "answer": "We change it within a week."},),
         "links": ({"name": "Take", "url": "mailto:support@example.com?subject=%5B%23123%5D&body=%23take"},),
         "clock": "resolution", "percent": 80, "policy": "Standard", "due_at": _AT, "previous": 99,
     },

@@ -1,18 +1,28 @@
-"""This is where a digest is put together: the open cases of a group for each of its members, or a user's own."""
+"""This is where a digest is put together: the open cases of a group for each of its members, a user's own cases, and what
+happened meanwhile, for users who want one summary in place of single mails.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
 
 from maild.desk import Desk
 from maild.model.case import Case, Status
 from maild.model.message import Address
 from maild.model.outbox import Draft, OutgoingKind
 from maild.model.sla import ClockKind
-from maild.settings.models import Digest
-from maild.store import cases, clocks
+from maild.office import Office
+from maild.schedule.effects import Done
+from maild.schedule.ticker import next_fire
+from maild.settings.models import Digest, Settings
+from maild.settings.times import cron_line
+from maild.store import cases, clocks, notices
+from maild.store.unit_of_work import Store
 
 _OPEN = [status.value for status in Status if status not in {Status.RESOLVED, Status.CLOSED}]
 MOST = 200  # cases that one digest lists
@@ -40,13 +50,17 @@ def _named(to: Sequence[str], groups: tuple[str, ...]) -> list[str]:
 
 
 def _to(desk: Desk, digest: Digest, who: str, group: str, rows: Sequence[tuple[Case, str | None, str | None]]) -> bool:
+    """The open cases (and what waited for this user's digest) to one reader; whether there was anything to say."""
     users = desk.office.settings.directory.users
-    if not rows or (who in users and not users[who].active):
+    if who in users and not users[who].active:
         return False
     address = users[who].email[0] if who in users else who
     if "@" not in address or desk.office.addresses.mailbox_of(address):
         return False
-    zone = ZoneInfo((users[who].timezone if who in users else None) or desk.office.settings.main.timezone)
+    happened = _happened(desk, who)
+    if not rows and not happened:
+        return False
+    zone = desk.zone_of(who)
     shown = [
         {
             "number": case.number, "title": case.title, "status": case.status.value, "priority": case.priority.value,
@@ -56,17 +70,88 @@ def _to(desk: Desk, digest: Digest, who: str, group: str, rows: Sequence[tuple[C
         for case, name, email in sorted(rows, key=lambda row: (-row[0].priority.rank, row[0].number))[:MOST]
     ]  # fmt: skip
     more = [f"… and {len(rows) - MOST} more: maild case list"] if len(rows) > MOST else []
+    mailbox = rows[0][0].mailbox if rows else happened[0]["mailbox"]
     number = desk.enqueue(
         Draft(
-            kind=OutgoingKind.DIGEST, template=digest.template, mailbox=rows[0][0].mailbox, case=None,
+            kind=OutgoingKind.DIGEST, template=digest.template, mailbox=mailbox, case=None,
             to=(Address(users[who].name if who in users else "", address),), reader=desk.reader(who),
             language=(users[who].language if who in users else None) or "",
-            names={"event": {"type": "digest", "cases": shown, "lines": more}, "case": {"group": group},
-                   "now": desk.now.astimezone(zone)},
+            names={"event": {"type": "digest", "cases": shown, "lines": more, "notices": happened},
+                   "case": {"group": group}, "now": desk.now.astimezone(zone)},
             title=f"{len(rows)} open cases",
-        )
+        ),
+        not_before=desk.quiet_until(who),
     )  # fmt: skip
     return number is not None
+
+
+# --- what a user hears of in a digest of their own --------------------------------------------------------------
+
+
+def own(store: Store, office: Office, now: datetime) -> list[Done]:
+    """Send every user's own digest that is due: the first one after something happened."""
+    with store.read() as connection:
+        ready = [user for user, at in due(connection, office).items() if at is None or at <= now]
+    done: list[Done] = []
+    for user in ready:
+        with store.write() as connection:
+            if _to(Desk(office, connection, now), Digest(), user, "", ()):
+                done.append(Done(now, None, user, f"digest to {user}", "their own digest"))
+            else:
+                notices.take(connection, user)  # of somebody who has left, or about what is over
+    return done
+
+
+def due(connection: Connection, office: Office) -> dict[str, datetime | None]:
+    """When the digest of each user for whom something waits is due; None: at once. Without a `digest` of their own they
+    hear of it in a workflow's, if there is one for them."""
+    users = office.settings.directory.users
+    found: dict[str, datetime | None] = {}
+    for user, since in notices.waiting(connection).items():
+        entry = users.get(user)
+        if entry is None or not entry.active or (entry.digest is None and not reached(office.settings, user)):
+            found[user] = None
+        elif entry.digest is not None:
+            zone = entry.timezone or office.settings.main.timezone
+            found[user] = next_fire(cron_line(entry.digest), zone, since)
+    return found
+
+
+def reached(settings: Settings, user: str) -> bool:
+    """Whether a digest goes to this user: their own, or a workflow's that names them or a group of theirs."""
+    if settings.directory.users[user].digest is not None:
+        return True
+    groups = {key for key, group in settings.directory.groups.items() if user in group.members}
+    named = {
+        one for workflow in settings.workflows.workflows if workflow.enabled
+        for action in workflow.do if action.digest is not None for one in _named(action.digest.to, tuple(settings.directory.groups))
+    }  # fmt: skip
+    return user in named or bool(groups & named)
+
+
+def _happened(desk: Desk, user: str) -> list[dict[str, Any]]:
+    """What waited for this user, case by case; what somebody else has taken meanwhile, or what is closed, is left out."""
+    zone = desk.zone_of(user)
+    found: dict[int, dict[str, Any]] = {}
+    for row in notices.take(desk.connection, user):
+        case = cases.get_final(desk.connection, row.case_number)
+        if case is None or (row.event == "new_case" and _is_anothers(desk, case, user)):
+            continue
+        shown = found.setdefault(
+            case.number,
+            {"tag": desk.office.settings.main.cases.tag.format(number=case.number), "title": case.title,
+             "status": case.status.value, "assignee": case.assignee or "", "mailbox": case.mailbox, "happened": []},
+        )  # fmt: skip
+        shown["happened"].append(
+            {"type": row.event, "actor": row.actor, "text": row.text, "at": row.at.astimezone(zone)}
+        )
+    return list(found.values())
+
+
+def _is_anothers(desk: Desk, case: Case, user: str) -> bool:
+    if user in cases.followers_of(desk.connection, case.number):
+        return False
+    return case.status is Status.CLOSED or case.assignee not in {None, user}
 
 
 def _due(desk: Desk, case: Case, zone: ZoneInfo) -> Any:

@@ -12,11 +12,11 @@ from pathlib import Path
 from maild.cases import workflows as plans
 from maild.desk import Desk
 from maild.office import Office, open_office
-from maild.schedule import beats
+from maild.schedule import beats, digests
 from maild.schedule.effects import Done
 from maild.schedule.workflows import Acting, next_due
 from maild.settings.models import Settings
-from maild.store import clocks, copies, installation
+from maild.store import clocks, copies, installation, reminders
 from maild.store.unit_of_work import Store
 
 _A_MOMENT = timedelta(seconds=1)  # a deadline has passed when it is over, not when it is reached
@@ -55,5 +55,7 @@ def _next(store: Store, office: Office, after: datetime) -> datetime | None:
     with store.read() as connection:
         step = clocks.next_due(connection, after - _A_MOMENT)
         workflow = next_due(Acting(Desk(office, connection, after)), after)
-    found = [one for one in (step + _A_MOMENT if step is not None else None, workflow) if one is not None]
+        summed = [at for at in digests.due(connection, office).values() if at is not None and at > after]
+        reminder = reminders.next_due(connection, after)
+    found = [one for one in (step + _A_MOMENT if step is not None else None, workflow, reminder, *summed) if one is not None]
     return min(found, default=None)

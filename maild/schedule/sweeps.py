@@ -19,7 +19,7 @@ from maild.model.message import Address
 from maild.model.outbox import Draft, OutboxEntry, Outcome, OutgoingKind
 from maild.office import Office
 from maild.settings.models import Settings
-from maild.store import cases, installation, people, schema, spool
+from maild.store import cases, installation, outbox, people, schema, spool
 from maild.store.unit_of_work import Store
 
 COMPRESS_AFTER = timedelta(hours=1)
@@ -148,7 +148,7 @@ def figures(store: Store, settings: Settings, now: datetime) -> Any:
         unsent = {
             row.state: (row.n, row.oldest)
             for row in connection.execute(
-                select(out.c.state, func.count().label("n"), func.min(out.c.created_at).label("oldest"))
+                select(out.c.state, func.count().label("n"), func.min(outbox.waits_since).label("oldest"))
                 .where(out.c.state.in_(["pending", "sending", "deferred", "held", "failed"]))
                 .group_by(out.c.state)
             )
@@ -168,7 +168,7 @@ def figures(store: Store, settings: Settings, now: datetime) -> Any:
         version=__version__, config_hash=settings.hash, accepted=accepted, done=done, spool_pending=waiting["pending"],
         spool_held=waiting["held"], spool_oldest=float(waiting["oldest_seconds"]),
         outbox_waiting={state: n for state, (n, _) in unsent.items()},
-        outbox_oldest={state: (now - oldest).total_seconds() for state, (_, oldest) in unsent.items()},
+        outbox_oldest={state: max(0.0, (now - oldest).total_seconds()) for state, (_, oldest) in unsent.items()},
         oauth_expires={key: ends.timestamp() for key, ends in fetching.sign_ins(settings).items()},
         mailbox_last_fetch=fetched, config_fault=bool(daemon is not None and daemon.config_fault), paused=paused,
         cases=by_status,

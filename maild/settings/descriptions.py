@@ -210,8 +210,9 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "timezone": "Of times in mails to them.",
         "language": "Of mails to them.",
         "signature": "Put below their answers.",
-        "quiet_hours": "When they get no escalations: \"20:00-07:00\".",
-        "digest": "When they get a summary in place of single mails.",
+        "quiet_hours": "When nothing comes to them; it waits until the end: \"20:00-07:00\", in their time zone.",
+        "digest": "When they get one summary in place of single notifications: \"08:00\", daily, or a cron line. "
+        "Escalations and reminders still come at once.",
         "follow": "new: every new case; group: those of their groups.",
         "capacity": "Open cases beyond which they are passed over.",
         "away": "Since or until when they are away.",

@@ -323,7 +323,7 @@ class User(Model):
     language: str | None = None
     signature: str = ""
     quiet_hours: Annotated[str, AfterValidator(times.period)] | None = None
-    digest: str | None = None
+    digest: Annotated[str, AfterValidator(times.digest)] | None = None
     follow: Literal["none", "new", "group"] = "none"
     capacity: int | None = Field(default=None, ge=0)
     away: Any = None

@@ -196,6 +196,30 @@ def cron(text: str) -> str:
 
 def period(text: str) -> str:
     """A time of the day that may go over midnight: `20:00-07:00`."""
-    if not _RANGE.match(text):
+    match = _RANGE.match(text)
+    minutes = [int(match[at]) * 60 + int(match[at + 1]) for at in (1, 3)] if match else []
+    if not minutes or minutes[0] >= 1440 or minutes[1] > 1440:
         raise ValueError(f'{text!r} is no range of hours\nwrite "20:00-07:00"')
+    if minutes[0] % 1440 == minutes[1] % 1440:
+        raise ValueError(f'{text!r} leaves no time for mail at all\nwrite "20:00-07:00"')
     return text
+
+
+_TIME = re.compile(r"(\d{1,2}):([0-5]\d)\Z")
+MORNING = "08:00"
+
+
+def digest(text: str) -> str:
+    """When a user's digest comes: a time of the day, `daily` (at 08:00), or a cron line."""
+    cron_line(text)
+    return text
+
+
+def cron_line(text: str) -> str:
+    """The cron line that a written time of digests means. Raises ValueError as `digest` does."""
+    match = _TIME.match(MORNING if text == "daily" else text)
+    if match is not None and int(match[1]) < 24:
+        return f"{int(match[2])} {int(match[1])} * * *"
+    if len(text.split()) == 5:
+        return cron(text)
+    raise ValueError(f'{text!r} is no time of the day\nwrite "08:00", daily, or a cron line: "0 8 * * mon-fri"')

@@ -14,8 +14,6 @@ UNUSED: tuple[tuple[str, str], ...] = (
     ("maild.yaml", "retention"),
     ("maild.yaml", "metrics"),
     ("maild.yaml", "agents.away_from_auto_reply"),
-    ("directory.yaml", "users.*.quiet_hours"),
-    ("directory.yaml", "users.*.digest"),
 )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, text, update
 from sqlalchemy.engine import Row
 
 from maild.store.schema import faq
@@ -63,6 +64,34 @@ def listed(connection: Connection, *, status: str = "", category: str = "") -> l
     if category:
         query = query.where(faq.c.category == category)
     return [_entry(row) for row in connection.execute(query)]
+
+
+_FTS5 = text(
+    "SELECT faq.id FROM faq_words JOIN faq ON faq.id = faq_words.rowid WHERE faq_words MATCH :words "
+    "AND faq.status = 'published' ORDER BY bm25(faq_words, 3.0, 1.0), faq.id LIMIT :most"
+)
+_TSVECTOR = text(
+    "SELECT faq.id FROM faq, to_tsquery('simple', :words) wanted "
+    "WHERE to_tsvector('simple', faq.question || ' ' || faq.answer) @@ wanted AND faq.status = 'published' "
+    "ORDER BY ts_rank(to_tsvector('simple', faq.question || ' ' || faq.answer), wanted) DESC, faq.id LIMIT :most"
+)
+
+
+def published_with(connection: Connection, beginnings: Sequence[str], language: str, most: int = 20) -> list[Entry]:
+    """The published entries in which words begin so, the likeliest first, as the engine ranks them (FTS5, tsvector);
+    of another language than this none. ``beginnings`` are letters only."""
+    if not beginnings:
+        return []
+    if connection.dialect.name == "sqlite":
+        query, words = _FTS5, " OR ".join(f'"{one}"*' for one in beginnings)
+    else:
+        query, words = _TSVECTOR, " | ".join(f"{one}:*" for one in beginnings)
+    numbers = list(connection.execute(query, {"words": words, "most": most}).scalars())
+    if not numbers:
+        return []
+    found = {row.id: _entry(row) for row in connection.execute(select(faq).where(faq.c.id.in_(numbers)))}
+    ordered = [found[number] for number in numbers if number in found]
+    return [one for one in ordered if not language or not one.language or one.language == language]
 
 
 def change(connection: Connection, number: int, values: dict[str, Any], now: datetime) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Integer, Select, and_, bindparam, case, func, or_, select, update
 from sqlalchemy.engine import Row
 
 from maild.model.outbox import (
@@ -29,6 +29,8 @@ from maild.store.unit_of_work import Store, database_clock
 
 _UNSENT = (OutboxState.PENDING.value, OutboxState.DEFERRED.value)
 _unsent = among(outbox.c.state, [*_UNSENT, OutboxState.SENDING.value])
+# A mail that was never tried waits since it is due: quiet hours, grace and opening hours are no delay.
+waits_since = case((outbox.c.attempts == 0, outbox.c.next_at), else_=outbox.c.created_at)
 LEASE_SECONDS = 3600.0  # longer than any one attempt: the answer after the dot alone may take ten minutes
 
 
@@ -262,7 +264,7 @@ def figures(connection: Connection, now: datetime) -> dict[str, Any]:
         row.state: (row.n, row.oldest)
         for states in (_unsent, among(outbox.c.state, ["held", "failed"]))  # each has its index
         for row in connection.execute(
-            select(outbox.c.state, func.count().label("n"), func.min(outbox.c.created_at).label("oldest"))
+            select(outbox.c.state, func.count().label("n"), func.min(waits_since).label("oldest"))
             .where(states)
             .group_by(outbox.c.state)
         )

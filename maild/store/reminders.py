@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.engine import Row
 
 from maild.store.schema import reminders
@@ -28,10 +28,11 @@ def due(connection: Connection, now: datetime, *, lock: bool = False, limit: int
     return list(connection.execute(query.with_for_update(skip_locked=True) if lock else query))
 
 
-def waiting(connection: Connection, until: datetime) -> list[Row[Any]]:
-    """The reminders that will be due by then, in order."""
-    query = select(reminders).where(reminders.c.done_at.is_(None), reminders.c.due_at <= until)
-    return list(connection.execute(query.order_by(reminders.c.due_at)))
+def next_due(connection: Connection, after: datetime) -> datetime | None:
+    """When the next reminder after this moment is due, None where there is none."""
+    query = select(func.min(reminders.c.due_at)).where(reminders.c.done_at.is_(None), reminders.c.due_at > after)
+    found: datetime | None = connection.execute(query).scalar()
+    return found
 
 
 def done(connection: Connection, number: int, now: datetime) -> None:

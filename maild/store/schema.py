@@ -623,6 +623,29 @@ faq = Table(
     CheckConstraint("status IN ('draft', 'published', 'retired')", name="status"),
 )
 
+# What waits for a user's digest in place of a mail of its own.
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", BigKey, primary_key=True),
+    Column("user", String(120), nullable=False),
+    Column("case_number", Integer, ForeignKey("cases.number", ondelete="CASCADE"), nullable=False, index=True),
+    Column("event", String(40), nullable=False),
+    Column("actor", Text, nullable=False, server_default=""),
+    Column("text", Text, nullable=False, server_default=""),
+    Column("at", Instant, nullable=False),
+    Index("ix_notices_user", "user", "id"),
+)
+
+# Addresses from which no mail is wanted any more (`#never`).
+never = Table(
+    "never",
+    metadata,
+    Column("address", String(320), primary_key=True),
+    Column("by", String(120), nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
 reminders = Table(
     "reminders",
     metadata,

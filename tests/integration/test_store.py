@@ -45,7 +45,12 @@ def test_the_migrations_make_exactly_the_tables_that_the_program_knows(store: St
     from alembic.runtime.migration import MigrationContext
 
     with store.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": False, "compare_server_default": False})
+        opts = {
+            "compare_type": False, "compare_server_default": False,
+            # the index over words is each engine's own (FTS5, tsvector)
+            "include_object": lambda _object, name, *_rest: not str(name).startswith(("faq_words", "ix_faq_words")),
+        }  # fmt: skip
+        context = MigrationContext.configure(connection, opts=opts)
         assert compare_metadata(context, schema.metadata) == []
 
 
