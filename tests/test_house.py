@@ -18,7 +18,11 @@ EVERYONE = {
 }  # fmt: skip
 VERBS = ("ingest", "rules", "cases", "sla", "outbound", "store", "web")
 # The rule checker reports faults with file and line, as the settings do, and looks at the files as they are written.
-MORE = {"maild.rules.lint": {"maild.settings.faults", "maild.settings.load", "maild.settings.reader", "maild.settings.source"}}
+MORE = {
+    "maild.rules.lint.findings": {"maild.settings.faults", "maild.settings.load", "maild.settings.source"},
+    "maild.rules.lint.criteria": {"maild.settings.faults"},
+    "maild.rules.lint.actions": {"maild.settings.faults"},
+}
 BELOW = {  # what the lowest rooms may use besides themselves
     "maild.model": {"maild.model", "maild.errors"},
     "maild.errors": set(),

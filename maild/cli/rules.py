@@ -24,13 +24,16 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
     @group.command("list")
     def list_(ctx: typer.Context, json: Json = False) -> None:
         """List the rules in the order in which they are tried."""
+        from maild.settings.load import rule_documents
+
         settings = invocation(ctx).settings()
+        documents = rule_documents(settings)
         rows = [
             {
-                "position": place, "name": rule.name, "enabled": rule.enabled, "continue": rule.continue_,
-                "applies_to": rule.applies_to, "tests": len(rule.tests),
+                "position": place, "name": rule.name, "file": file, "line": documents[file].place(("rules", number))[0],
+                "enabled": rule.enabled, "continue": rule.continue_, "applies_to": rule.applies_to, "tests": len(rule.tests),
             }
-            for place, rule in enumerate(settings.rules, 1)
+            for place, (rule, (file, number)) in enumerate(zip(settings.rules, settings.rule_places, strict=True), 1)
         ]  # fmt: skip
         if json:
             show.as_json(rows)

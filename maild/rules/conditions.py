@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from maild.model.decision import Condition
 from maild.rules.operators import Context, Words, cut, tests_of
 from maild.rules.view import Seen, View
-from maild.settings.criteria import AllOf, AnyOf, Criterion, Node, NoneOf
+from maild.settings.criteria import AllOf, AnyOf, Criterion, Named, Node, NoneOf
 
 SHOWN = 160  # characters of a value that the trace keeps
 
@@ -121,7 +121,22 @@ class Grouped:
         return Condition(self.how, answer, parts=parts)
 
 
-Checked = Check | AttachmentCheck | ReceivedCheck | Grouped
+@dataclass(frozen=True, slots=True)
+class NamedCheck:
+    """A condition that has a name, which the trace says beside what was seen."""
+
+    name: str
+    part: Checked
+
+    def holds(self, view: View) -> bool:
+        return self.part.holds(view)
+
+    def look(self, view: View) -> Condition:
+        seen = self.part.look(view)
+        return Condition(f"condition {self.name!r}", seen.held, parts=(seen,))
+
+
+Checked = Check | AttachmentCheck | ReceivedCheck | Grouped | NamedCheck
 
 
 def compile_node(node: Node, context: Context) -> Checked:
@@ -133,6 +148,9 @@ def compile_node(node: Node, context: Context) -> Checked:
             return Grouped("any", tuple(compile_node(item, context) for item in items))
         case NoneOf(items):
             return Grouped("none", tuple(compile_node(item, context) for item in items))
+        case Named(name, item):
+            assert item is not None, name  # settings.rule_sets filled it in, or refused the name
+            return NamedCheck(name, compile_node(item, context))
         case Criterion(field="attachment"):
             return AttachmentCheck(node, context)
         case Criterion(field="received"):

@@ -155,7 +155,7 @@ def _condition(condition: Condition, depth: int) -> Iterator[str]:
     mark = "yes" if condition.held else "no "
     indent = "  " * depth
     if condition.parts or condition.text in ("all", "any", "none"):
-        yield f"{indent}{mark}  {condition.text} of:"
+        yield f"{indent}{mark}  {condition.text}{' of' if condition.text in ('all', 'any', 'none') else ''}:"
         for part in condition.parts:
             yield from _condition(part, depth + 1)
         return

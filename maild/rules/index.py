@@ -17,7 +17,7 @@ from maild.plain.fold import fold
 from maild.rules import autofill
 from maild.rules.operators import address_keys, domain_needle, in_list_keys, is_needle, is_value
 from maild.rules.view import View
-from maild.settings.criteria import CRITERIA, NUMBER, TEXT, AllOf, AnyOf, Criterion, Node
+from maild.settings.criteria import CRITERIA, NUMBER, TEXT, AllOf, AnyOf, Criterion, Named, Node
 
 _SET_SIZE = 500  # patterns searched for together
 _FEW = 32  # texts that are found sooner one by one
@@ -43,6 +43,8 @@ def trigger_of(node: Node | None, delimiters: tuple[str, ...]) -> Trigger | None
     match node:
         case Criterion():
             return _of_criterion(node, delimiters)
+        case Named(_, item):
+            return trigger_of(item, delimiters)
         case AllOf(items):
             found = [trigger for item in items if (trigger := trigger_of(item, delimiters)) is not None]
             return min(found, key=_cost) if found else None

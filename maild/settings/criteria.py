@@ -97,8 +97,17 @@ class NoneOf:
     items: tuple[Node, ...]
 
 
-Node = Criterion | AllOf | AnyOf | NoneOf
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A condition that stands under `conditions` by this name; ``item`` is it, None until the files are put together."""
 
+    name: str
+    item: Node | None = None
+
+
+Node = Criterion | AllOf | AnyOf | NoneOf | Named
+
+CONDITION = "condition"  # the key by which a condition is named
 _GROUPS: dict[str, type[AllOf] | type[AnyOf] | type[NoneOf]] = {"all": AllOf, "any": AnyOf, "none": NoneOf}
 
 
@@ -128,8 +137,12 @@ class Faults:
             raise ValidationError.from_exception_data(title, self.lines)
 
 
+KEY = "[key]"  # as pydantic says that a key is meant, and not its value
+
+
 class Refused(ValueError):
-    """A part of a criterion is wrong; ``loc`` is where below the part. ``more`` is what else is wrong with it."""
+    """A part of a criterion is wrong; ``loc`` is where below the part, or ends in KEY where the key itself is wrong.
+    ``more`` is what else is wrong with it."""
 
     def __init__(self, message: str, hint: str = "", loc: tuple[str | int, ...] = ()) -> None:
         self.message, self.hint, self.loc = message, hint, loc
@@ -139,7 +152,7 @@ class Refused(ValueError):
 
 def parse_when(value: Any) -> Node:
     """The tree of criteria that a `when:` means. Raises ValidationError with every fault at its place."""
-    if isinstance(value, Criterion | AllOf | AnyOf | NoneOf):
+    if isinstance(value, Criterion | AllOf | AnyOf | NoneOf | Named):
         return value
     faults = Faults()
     node = _mapping(value, (), faults)
@@ -159,11 +172,19 @@ def _mapping(value: Any, loc: tuple[str | int, ...], faults: Faults) -> Node:
             items.append(_group(name, below, (*loc, name), faults))
             continue
         try:
-            items.append(criterion(name, below))
+            items.append(_named(below) if name == CONDITION else criterion(name, below))
         except Refused as refused:
             for each in (refused, *refused.more):
                 faults.add((*loc, name, *each.loc), each.message, each.hint, below)
     return items[0] if len(items) == 1 else AllOf(tuple(items))
+
+
+def _named(value: Any) -> Node:
+    """`condition: NAME`, or a list of names of which one must hold."""
+    if value is None or isinstance(value, dict):
+        raise Refused("'condition' takes a name that stands under conditions:", "write condition: from a partner")
+    names = [Named(each.strip()) for each in _texts(value)]
+    return names[0] if len(names) == 1 else AnyOf(tuple(names))
 
 
 def _group(name: str, value: Any, loc: tuple[str | int, ...], faults: Faults) -> Node:
@@ -199,12 +220,12 @@ def find_field(name: str) -> tuple[str, str]:
         if field.startswith(prefix) and len(field) > len(prefix):
             return (prefix + field[len(prefix) :].lower() if prefix == "header." else field), kind
     if field in ("header", "headers") or field.startswith("headers."):
-        raise Refused(f"there is no criterion {name!r}", "write header.NAME, like header.X-Spam-Status")
+        raise Refused(f"there is no criterion {name!r}", "write header.NAME, like header.X-Spam-Status", (KEY,))
     if field in OPERATORS:
-        raise Refused(f"{name!r} is an operator, and stands under a criterion", f"write subject: {{{field}: …}}")
+        raise Refused(f"{name!r} is an operator, and stands under a criterion", f"write subject: {{{field}: …}}", (KEY,))
     if field in ("all_of", "any_of", "none_of", "not", "or", "and"):
-        raise Refused(f"there is no criterion {name!r}", "lists of criteria go under all:, any: or none:")
-    raise Refused(f"there is no criterion {name!r}", nearest(field, [*CRITERIA, *_GROUPS]))
+        raise Refused(f"there is no criterion {name!r}", "lists of criteria go under all:, any: or none:", (KEY,))
+    raise Refused(f"there is no criterion {name!r}", nearest(field, [*CRITERIA, *_GROUPS, CONDITION]), (KEY,))
 
 
 def criterion(name: str, value: Any) -> Criterion:
@@ -243,12 +264,12 @@ def _operators(field: str, kind: str, value: Any) -> tuple[tuple[str, Any], ...]
 def _fits(field: str, kind: str, operator: str) -> None:
     """Whether there is such an operator, and for this criterion. Raises Refused."""
     if operator == "outside":
-        raise Refused("'outside' belongs to received", "write received: {outside: CALENDAR}")
+        raise Refused("'outside' belongs to received", "write received: {outside: CALENDAR}", (KEY,))
     if operator not in OPERATORS:
-        raise Refused(f"there is no operator {operator!r}", nearest(operator, OPERATORS))
+        raise Refused(f"there is no operator {operator!r}", nearest(operator, OPERATORS), (KEY,))
     if kind not in _ONLY_FOR.get(operator, (kind,)) or (operator == "has_field" and field not in _WITH_LABELS):
         fits = "body, text and whole_text" if operator == "has_field" else "addresses and headers"
-        raise Refused(f"{operator!r} does not fit {field!r}", f"it is for {fits}")
+        raise Refused(f"{operator!r} does not fit {field!r}", f"it is for {fits}", (KEY,))
 
 
 def _operand(field: str, kind: str, operator: str, operand: Any) -> Any:
@@ -366,7 +387,7 @@ def _attachment(value: Any) -> tuple[tuple[str, Any], ...]:
                 raise Refused(refused.message, refused.hint, (key, *refused.loc)) from None
         else:
             raise Refused(
-                f"an attachment has no {key!r}", nearest(key, _OF_ATTACHMENT) or "known: type, name, size", (key,)
+                f"an attachment has no {key!r}", nearest(key, _OF_ATTACHMENT) or "known: type, name, size", (key, KEY)
             )
     return tuple(found)
 
@@ -390,6 +411,8 @@ def plain(node: Node | None) -> Any:
             return {"any": [plain(item) for item in items]}
         case NoneOf(items):
             return {"none": [plain(item) for item in items]}
+        case Named(name):
+            return {CONDITION: name}
 
 
 def _plain_operand(value: Any) -> Any:
@@ -404,16 +427,20 @@ def _plain_operand(value: Any) -> Any:
             return value
 
 
-def walk(node: Node | None, negated: bool = False) -> Iterator[tuple[Criterion, bool]]:
-    """Every criterion of the tree, and whether it stands under `none`."""
+def walk(node: Node | None, negated: bool = False, *, named: bool = True) -> Iterator[tuple[Criterion, bool]]:
+    """Every criterion of the tree, and whether it stands under `none`; without ``named`` those alone that stand in it
+    itself, not in conditions that it names."""
     match node:
         case None:
             return
         case Criterion():
             yield node, negated
+        case Named(_, item):
+            if named:
+                yield from walk(item, negated)
         case NoneOf(items):
             for item in items:
-                yield from walk(item, True)
+                yield from walk(item, True, named=named)
         case AllOf(items) | AnyOf(items):
             for item in items:
-                yield from walk(item, negated)
+                yield from walk(item, negated, named=named)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from maild.errors import Fault
 from maild.plain.domains import fold_address, to_ascii
-from maild.settings import lists, references, strays
+from maild.settings import lists, references, rule_sets, strays
 from maild.settings.faults import PAGE, nearest, page_of
 from maild.settings.references import Reference
 from maild.settings.source import Document
@@ -35,6 +35,7 @@ def faults(reading: Reading) -> list[Fault]:
     if reading.complete:
         found += strays.templates(reading)
         found += strays.not_read(reading)
+        found += rule_sets.faults(reading)
         found += _same_names(reading)
         found += _holidays(reading)
         found += _bodies(reading)
@@ -82,7 +83,7 @@ _SAID = {"sla": "SLA policy", "notify": "receiver", "digest": "receiver"}
 
 def _unknown(reading: Reading, reference: Reference, known: dict[str, frozenset[str] | None]) -> Fault | None:
     kind, name, document = reference.kind, reference.name, reference.document
-    page = page_of(reference.path)
+    page = page_of(document, reference.path)
     if kind == "list":
         why = _list(reading, name)
         return (
@@ -218,7 +219,7 @@ def _bodies(reading: Reading) -> Iterator[Fault]:
                 if "\\n" in text and "\n" not in text:
                     said = r"\n is no line break here: it is one in double quotes only"
                     hint = r'write "…\n…", or body: | and the lines below it'
-                    yield document.fault(path, said, hint, severity="warning", page=page_of(path))
+                    yield document.fault(path, said, hint, severity="warning", page=page_of(document, path))
 
 
 def _each_body(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:

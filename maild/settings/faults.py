@@ -112,15 +112,36 @@ def whole(path: object, message: str, hint: str = "", severity: str = "error") -
     return Fault(str(path), 0, 0, message, hint, PAGE, severity)
 
 
-def page_of(path: Sequence[str | int]) -> str:
-    """The page, with its section, where the key at this path is explained."""
-    if path and path[0] == "rules":
-        return RULES_PAGE
-    return f"{PAGE}#{path[0]}" if path else PAGE
+# The sections of the pages: of a rule by the key that is wrong, of the other files by the key on top.
+_OF_RULES = {
+    "when": "criteria", "conditions": "conditions-with-a-name", "include": "files", "mailbox": "files",
+    "tests": "tests-beside-rules", "hold": "holding", "extract": "pieces-of-a-text-extract", "case": "values-of-the-case",
+    "ticket": "values-of-the-case", "autofill": "labelled-lines-autofill", "update": "adding-to-a-case-update",
+    "update_by": "adding-to-a-case-update", "contact": "whom-the-case-is-from-contact",
+}  # fmt: skip
+_OF_FILES = frozenset({
+    "database", "mailboxes", "ingest", "outbound", "cases", "fields", "services", "agents", "limits", "retention", "web", "log",
+    "metrics", "users", "groups", "organisations", "calendars", "policies", "workflows",
+})  # fmt: skip
+
+
+def page_of(document: Document, path: Sequence[str | int]) -> str:
+    """The page, with its section, where the key at this path of the file is explained."""
+    if document.name.startswith("rules/"):
+        if path[:1] == ("rules",):
+            keys = [str(step) for step in path[2:]]
+            within = [step for step in keys[:2] if keys[0] in ("case", "ticket") or step == keys[0]]
+            section = next((_OF_RULES[step] for step in reversed(within) if step in _OF_RULES and step != "mailbox"), "a-rule")
+        else:
+            section = _OF_RULES.get(str(path[0]) if path else "", "files")
+        return f"{RULES_PAGE}#{section}"
+    if path and path[0] in _OF_FILES:
+        return f"{PAGE}#{path[0]}"
+    return f"{PAGE}#{document.name.replace('.', '')}" if document.name else PAGE
 
 
 def _fault(document: Document, model: type[BaseModel], path: Path, refusals: Sequence[_Refusal]) -> Fault:
-    page = page_of(path)
+    page = page_of(document, path)
     name = str(path[-1]) if path else ""
     by_kind = {each.kind: each for each in refusals}
     on_key = any(each.loc[-1:] == ("[key]",) for each in refusals)

@@ -20,7 +20,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ValidationError
 
 from maild.errors import ConfigError, Fault
-from maild.settings import crosscheck, secrets
+from maild.settings import crosscheck, rule_sets, secrets
 from maild.settings import faults as wanting
 from maild.settings.models import Directory, MaildYaml, Settings, SlaYaml, WorkflowsYaml
 from maild.settings.reader import read_file
@@ -72,6 +72,7 @@ class Reading:
         self.lists: dict[str, tuple[str, ...]] = {}
         self.hashes: dict[str, str] = {}
         self.faults: list[Fault] = []
+        self.first: tuple[str, ...] = ()  # the rule files that are read of themselves, in order
         try:
             next(folder.iterdir(), None)
             names = rule_files(folder, rules) if self.complete else []
@@ -83,8 +84,9 @@ class Reading:
             return
         for name in MODELS if self.complete else _MAIN:
             self._read(name, MODELS[name])
+        self.first = tuple(names)
         for name in names:
-            self._read(name, rule_model())
+            self._read_rules(name)
 
     @classmethod
     def of_document(cls, name: str, document: Document, model: type[BaseModel] | None) -> Reading:
@@ -92,9 +94,25 @@ class Reading:
         reading = cls.__new__(cls)
         reading.folder, reading.complete, reading.rules = Path(document.file).parent, False, None
         reading.documents, reading.models, reading.lists, reading.hashes = {name: document}, {}, {}, {}
-        reading.faults = list(document.faults)
+        reading.faults, reading.first = list(document.faults), ()
+        document.name = name
         reading.models[name] = reading._validated(document, model)
         return reading
+
+    def _read_rules(self, name: str) -> None:
+        """Read a rule file, and those that it includes."""
+        self._read(name, rule_model())
+        for _, path in rule_sets.includes(self.documents[name]) if name in self.documents else ():
+            target = rule_sets.included(path)
+            if rule_sets.may_be_included(target) and target not in self.documents:
+                if rule_path(self.folder, self.rules, target).is_file():
+                    self._read_rules(target)
+
+    def below(self) -> list[str]:
+        """The names of the rule files in folders below rules/, which are read where they are included."""
+        base = self.rules or self.folder / "rules"
+        found = (f"rules/{path.relative_to(base).as_posix()}" for path in base.rglob("*.yaml")) if base.is_dir() else ()
+        return sorted(name for name in found if rule_sets.may_be_included(name))
 
     def _read(self, name: str, model: type[BaseModel] | None) -> None:
         path = self.instead.get(name) or rule_path(self.folder, self.rules, name)
@@ -104,6 +122,7 @@ class Reading:
                 self.faults.append(wanting.whole(path, "there is no maild.yaml in this directory", hint))
                 return
             document = read_file(path, str(path))
+            document.name = name
             self.documents[name] = document
             self.hashes[name] = document.sha256
             self.faults += document.faults
@@ -120,7 +139,7 @@ class Reading:
             return None
         value = {} if document.value is None and document.node is None else document.value
         if not isinstance(value, dict):
-            self.faults.append(Fault(document.file, 1, 1, "this file must hold keys (key: value)", "", wanting.PAGE))
+            self.faults.append(Fault(document.file, 1, 1, "this file must hold keys (key: value)", "", wanting.page_of(document, ())))
             return None
         if model is None:
             return value
@@ -145,14 +164,15 @@ class Reading:
         folder = self.folder.absolute()
         state_dir = state_directory(main, folder)
         database = main.database.model_copy(update={"url": placed_url(main.database.url, state_dir)})
+        files = {name: model for name, model in self.models.items() if name.startswith("rules/") and model is not None}
+        placed = tuple(rule_sets.assemble(files, tuple(name for name in self.first if name in files)))
         return Settings(
             folder=folder,
             state_dir=state_dir,
             main=main.model_copy(update={"database": database}),
             directory=self.models.get("directory.yaml") or Directory(),
-            rules=tuple(
-                rule for name in self.models if name.startswith("rules/") for rule in _rules(self.models[name])
-            ),
+            rules=tuple(rule for rule, _, _ in placed),
+            rule_places=tuple((name, place) for _, name, place in placed),
             sla=self.models.get("sla.yaml") or SlaYaml(),
             workflows=self.models.get("workflows.yaml") or WorkflowsYaml(),
             lists=self.lists,
@@ -174,6 +194,18 @@ def rule_files(folder: Path, rules: Path | None = None) -> list[str]:
         return []
     names = [path.name for path in within.iterdir() if path.suffix == ".yaml" and path.name[0] != "."]
     return [f"rules/{name}" for name in sorted(names, key=natural)]
+
+
+def rule_documents(settings: Settings) -> dict[str, Document]:
+    """The files in which the rules of these settings stand, by name, read again; {} where they have changed since."""
+    found: dict[str, Document] = {}
+    for name in dict.fromkeys(name for name, _ in settings.rule_places):
+        path = rule_path(settings.folder, settings.rules_folder, name)
+        found[name] = read_file(path, str(path))
+        found[name].name = name
+        if found[name].sha256 != settings.files.get(name):
+            return {}
+    return found
 
 
 def rule_path(folder: Path, rules: Path | None, name: str) -> Path:
@@ -219,12 +251,6 @@ def rule_model() -> type[BaseModel] | None:
     except ImportError:
         return None
     return RuleFile  # type: ignore[no-any-return,unused-ignore]
-
-
-def _rules(model: Any) -> tuple[Any, ...]:
-    if model is None:
-        return ()
-    return tuple(model.rules) if isinstance(model, BaseModel) else tuple(model.get("rules") or ())  # type: ignore[attr-defined]
 
 
 @contextmanager

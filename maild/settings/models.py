@@ -428,6 +428,7 @@ class WorkflowsYaml(Model):
 class Settings(Model):
     """The whole configuration. ``rules`` holds the rule files' models in the order of trial (settings.rule_models).
 
+    ``rule_places`` says for each where it stands: the rule file's name (`rules/10-x.yaml`), and its number there from 0.
     ``lists`` are the files that ``in_list`` names, read: name as written in the rule -> lower-case entries.
     ``hash`` is the SHA-256 over every file read; ``files`` the hash of each. ``rules_folder`` is where the rule files are
     when that is not `rules` in ``folder``.
@@ -438,6 +439,7 @@ class Settings(Model):
     main: MaildYaml
     directory: Directory = Directory()
     rules: tuple[Any, ...] = ()
+    rule_places: tuple[tuple[str, int], ...] = ()
     sla: SlaYaml = SlaYaml()
     workflows: WorkflowsYaml = WorkflowsYaml()
     lists: dict[str, tuple[str, ...]] = Field(default_factory=dict)

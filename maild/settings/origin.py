@@ -51,11 +51,10 @@ def effective(folder: Path) -> list[Effective]:
         else each
         for each in found
     ]
-    for name, document in reading.documents.items():
-        if name.startswith("rules/"):
-            for position, rule in enumerate(reading.models[name].rules):
-                line, _ = document.place(("rules", position))
-                found.append(Effective(name, f"rules.{position}", rule.name, f"{document.file}:{line}"))
+    for rule, (name, position) in zip(settings.rules, settings.rule_places, strict=True):
+        document = reading.documents[name]
+        line, _ = document.place(("rules", position))
+        found.append(Effective(name, f"rules.{position}", rule.name, f"{document.file}:{line}"))
     return found
 
 

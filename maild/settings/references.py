@@ -104,6 +104,10 @@ def _workflows(value: dict[str, Any]) -> Found:
 
 
 def _rules(value: dict[str, Any]) -> Found:
+    yield from _one("mailbox", value.get("mailbox"), ("mailbox",))
+    conditions = value.get("conditions")
+    for name, condition in conditions.items() if isinstance(conditions, dict) else ():
+        yield from _when(condition, ("conditions", name))
     for path, rule in _items(value.get("rules"), ("rules",)):
         yield from _when(rule.get("when"), (*path, "when"))
         yield from _one("mailbox", rule.get("mailbox"), (*path, "mailbox"))

@@ -13,18 +13,20 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AliasChoices,
     BeforeValidator,
+    Discriminator,
     Field,
     PlainSerializer,
     PlainValidator,
+    Tag,
     WithJsonSchema,
     model_validator,
 )
 
 from maild.plain import patterns
-from maild.settings.criteria import ADDRESS, TEXT, AllOf, AnyOf, Criterion, NoneOf, find_field, parse_when, plain
+from maild.settings.criteria import ADDRESS, TEXT, AllOf, AnyOf, Criterion, Named, NoneOf, find_field, parse_when, plain
 from maild.settings.rule_case import CaseActions
 from maild.settings.rule_tests import RuleTest
-from maild.settings.rule_values import listed
+from maild.settings.rule_values import Texts, listed
 from maild.settings.values import Duration, Model, OneOrMore
 
 
@@ -97,7 +99,7 @@ def _whom(value: Any) -> Any:
 
 
 When = Annotated[
-    AllOf | AnyOf | NoneOf | Criterion,
+    AllOf | AnyOf | NoneOf | Criterion | Named,
     PlainValidator(parse_when),
     PlainSerializer(plain),
     WithJsonSchema({"type": "object", "description": "criteria; all of them hold"}),
@@ -154,10 +156,28 @@ class Rule(Model):
         )
 
 
-class RuleFile(Model):
-    """A file of rules, in the order in which they are tried."""
+class Include(Model):
+    """The rules of another file, tried in this place; the file lies in a folder below rules/."""
 
-    rules: tuple[Rule, ...] = ()
+    include: str
+
+
+def _item(value: Any) -> str:
+    return "Include" if isinstance(value, Include) or (isinstance(value, dict) and "include" in value) else "Rule"
+
+
+Item = Annotated[Annotated[Rule, Tag("Rule")] | Annotated[Include, Tag("Include")], Discriminator(_item)]
+
+
+class RuleFile(Model):
+    """A file of rules, in the order in which they are tried.
+
+    ``mailbox`` narrows all of them to mail of these mailboxes; ``conditions`` are criteria that rules of any file name.
+    """
+
+    mailbox: Texts = ()
+    conditions: dict[str, When] = Field(default_factory=dict)
+    rules: tuple[Item, ...] = ()
 
     @classmethod
     def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:
@@ -169,6 +189,6 @@ class RuleFile(Model):
     @model_validator(mode="after")
     def _named(self) -> RuleFile:
         for place, rule in enumerate(self.rules):
-            if not rule.name:
+            if isinstance(rule, Rule) and not rule.name:
                 object.__setattr__(rule, "name", f"rule {place + 1}")
         return self

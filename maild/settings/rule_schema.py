@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from maild.model.message import MessageKind
-from maild.settings.criteria import ATTACHMENT, CRITERIA, RECEIVED, WORDS
+from maild.settings.criteria import ATTACHMENT, CONDITION, CRITERIA, RECEIVED, WORDS
 
 Schema = dict[str, Any]
 
@@ -26,6 +26,11 @@ def finished(schema: Schema) -> Schema:
     """The schema of RuleFile with everything added that the models accept beside their fields."""
     made = _spelled(schema)
     assert isinstance(made, dict)
+    made["properties"]["conditions"] = {
+        "type": "object", "additionalProperties": {"$ref": "#/$defs/When"},
+        "description": "criteria that rules of any file ask for by their name: condition: NAME",
+    }  # fmt: skip
+    made["properties"]["rules"]["items"] = {"anyOf": [{"$ref": "#/$defs/Rule"}, {"$ref": "#/$defs/Include"}]}
     defs: dict[str, Schema] = made["$defs"]
     for name in ("SetValues", "CaseActions", "Then"):
         properties = defs[name]["properties"]
@@ -107,7 +112,7 @@ def _criteria() -> dict[str, Schema]:
         }
     parts: Schema = {"type": "array", "items": {"$ref": "#/$defs/When"}, "minItems": 1}
     when: Schema = {"type": "object", "description": "criteria; all of them hold", "additionalProperties": False,
-                    "properties": {**fields, "all": parts, "any": parts, "none": parts},
+                    "properties": {**fields, "all": parts, "any": parts, "none": parts, CONDITION: TEXTS},
                     "patternProperties": {r"^[Hh]eader\..+$": under, r"^case\.fields\..+$": under}}  # fmt: skip
     return {
         "When": when,

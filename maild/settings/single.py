@@ -19,13 +19,20 @@ _TOP_KEYS = {
 
 def check_file(path: Path) -> tuple[Fault, ...]:
     """The faults of this file: with those against the other files where it is part of a configuration directory."""
-    folder = path.parent.parent if path.parent.name == "rules" else path.parent
-    name = f"rules/{path.name}" if path.parent.name == "rules" else path.name
+    folder, name = _within(path)
     if (folder / "maild.yaml").exists() and (name in MODELS or (name.startswith("rules/") and path.suffix == ".yaml")):
         _, found = load_with_warnings(folder)
         same = str(folder / name)
         return tuple(fault for fault in found if fault.file == same)
     return _alone(read_file(path, str(path)), path.name)
+
+
+def _within(path: Path) -> tuple[Path, str]:
+    """The configuration directory that a file would be part of, and its name within it."""
+    for folder in path.parents:
+        if folder.name == "rules":
+            return folder.parent, f"rules/{path.relative_to(folder).as_posix()}"
+    return path.parent, path.name
 
 
 def check_text(raw: bytes, shown: str = "-") -> tuple[Fault, ...]:
@@ -37,7 +44,7 @@ def _alone(document: Document, name: str) -> tuple[Fault, ...]:
     if document.value is None:
         return tuple(document.faults)
     if not isinstance(document.value, dict):
-        return (*document.faults, Fault(document.file, 1, 1, "this must hold keys (key: value)", "", wanting.PAGE))
+        return (*document.faults, Fault(document.file, 1, 1, "this must hold keys (key: value)", "", wanting.page_of(document, ())))
     kind = (
         name if name in MODELS else next((_TOP_KEYS[key] for key in document.value if key in _TOP_KEYS), "maild.yaml")
     )

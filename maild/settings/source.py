@@ -42,6 +42,7 @@ class Node:
 class Document:
     """One file as read. ``value`` is None where it could not be read; ``faults`` says why.
 
+    ``name`` is the file's name within the configuration (`rules/10-x.yaml`), '' where it is not known to be part of one.
     ``bad`` holds the places (line, column) at which a fault was found, so that none is told twice.
     """
 
@@ -52,6 +53,7 @@ class Document:
     node: Any = None
     faults: list[Fault] = field(default_factory=list)  # the reader's own, warnings among them
     bad: set[tuple[int, int]] = field(default_factory=set)
+    name: str = ""
 
     @property
     def broken(self) -> bool:

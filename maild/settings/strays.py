@@ -63,5 +63,10 @@ def not_read(reading: Reading) -> Iterator[Fault]:
             continue
         hint = f"name it {path.stem}.yaml" if path.suffix in _OTHER_YAML else "remove it, or move it elsewhere"
         yield whole(path, "this file is not read: rules are in rules/*.yaml", hint, "warning")
+    for name in reading.below():
+        if name not in reading.documents:
+            why = "this file is not read: no rule file includes it"
+            hint = f"write - include: {name.removeprefix('rules/')} under rules: of a file in rules/, or remove it"
+            yield whole(folder.parent / name if reading.rules is None else reading.rules / name.removeprefix("rules/"), why, hint, "warning")
     for path in sorted(reading.folder.glob("*.yml")):
         yield whole(path, "this file is not read", f"name it {path.stem}.yaml", "warning")

@@ -34,12 +34,11 @@ class Coverage:
     def _note(self, branches: dict[tuple[int, ...], tuple[str, _Branch]], seen: Condition, path: tuple[int, ...]) -> None:
         for place, part in enumerate(seen.parts):
             self._note(branches, part, (*path, place))
-        if not seen.parts:
-            branch = branches.setdefault(path, (seen.text, _Branch()))[1]
-            if seen.held:
-                branch.held += 1
-            else:
-                branch.failed += 1
+        branch = branches.setdefault(path, (seen.text, _Branch()))[1]
+        if seen.held:
+            branch.held += 1
+        else:
+            branch.failed += 1
 
     def report(self, settings: Settings) -> dict[str, Any]:
         """``{"rules", "reached", "unreached": [names], "branches", "reached_branches", "unreached_branches": [{rule, criterion}]}``.

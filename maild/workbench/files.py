@@ -24,13 +24,17 @@ def rules_in(folder: Path) -> dict[str, str]:
     Raises ConfigError where there are none.
     """
     place = rules_place(folder)
-    found = {
-        f"rules/{path.name}": path.read_text(encoding="utf-8", errors="replace")
-        for path in sorted(place.glob("*.yaml")) if path.name[0] != "."
-    } if place.is_dir() else {}  # fmt: skip
+    found = {f"rules/{name}": path.read_text(encoding="utf-8", errors="replace") for name, path in _below(place).items()}
     if not found:
         raise ConfigError([Fault(str(folder), 0, 0, "there are no rule files (*.yaml) here", "name a folder of rule files")])
     return found
+
+
+def _below(rules: Path) -> dict[str, Path]:
+    """The rule files of a folder and of those below it (which others include), by their path within it."""
+    found = sorted(rules.rglob("*.yaml")) if rules.is_dir() else []
+    names = {path.relative_to(rules): path for path in found if path.is_file()}
+    return {name.as_posix(): path for name, path in names.items() if not any(part.startswith(".") for part in name.parts)}
 
 
 def rules_place(folder: Path) -> Path:
@@ -45,7 +49,9 @@ def spread(files: Mapping[str, str]) -> Iterator[Path]:
         folder = Path(name)
         for file, text in files.items():
             if file.startswith("rules/"):
-                (folder / Path(file).name).write_text(text, encoding="utf-8")
+                path = folder / file.removeprefix("rules/")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
         yield folder
 
 
@@ -70,26 +76,30 @@ def put(folder: Path, files: Mapping[str, str], now: datetime) -> Path | None:
     reload in between is refused or complete, never wrong: it takes effect only when asked for.
     """
     rules = folder / "rules"
-    rules.mkdir(exist_ok=True)
-    before = {path.name: path.read_bytes() for path in sorted(rules.glob("*.yaml")) if path.name[0] != "."}
+    before = {name: path.read_bytes() for name, path in _below(rules).items()}
     kept: Path | None = None
     if before:
         kept = folder / KEPT / f"rules-{now:%Y%m%d-%H%M%S}"
-        kept.mkdir(parents=True)
         for name, raw in before.items():
+            (kept / name).parent.mkdir(parents=True, exist_ok=True)
             (kept / name).write_bytes(raw)
-    wanted = {Path(name).name: text.encode() for name, text in files.items() if name.startswith("rules/")}
+    wanted = {name.removeprefix("rules/"): text.encode() for name, text in files.items() if name.startswith("rules/")}
     for name, raw in wanted.items():
-        if before.get(name) == raw:
-            continue
-        beside = rules / f".{name}.new"
-        with beside.open("wb") as handle:
-            handle.write(raw)
-            handle.flush()
-            os.fsync(handle.fileno())
-        if name in before:
-            beside.chmod((rules / name).stat().st_mode & 0o777)
-        beside.replace(rules / name)
+        if before.get(name) != raw:
+            _write(rules / name, raw)
     for name in before.keys() - wanted.keys():
         (rules / name).unlink()
     return kept
+
+
+def _write(path: Path, raw: bytes) -> None:
+    """Write a file whole or not at all; one that is there keeps its mode."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.new")
+    with beside.open("wb") as handle:
+        handle.write(raw)
+        handle.flush()
+        os.fsync(handle.fileno())
+    if path.exists():
+        beside.chmod(path.stat().st_mode & 0o777)
+    beside.replace(path)

@@ -115,17 +115,20 @@ def run(
     """
     report = Report()
     started = time.monotonic()
-    every = [(rule, number, test, test.name or f"test {number + 1}") for rule in settings.rules for number, test in enumerate(rule.tests)]
-    wanted = [one for one in every if only.lower() in one[0].name.lower() or only.lower() in one[3].lower()]
+    every = [
+        (position, rule, number, test, test.name or f"test {number + 1}")
+        for position, rule in _once(settings) for number, test in enumerate(rule.tests)
+    ]  # fmt: skip
+    wanted = [one for one in every if only.lower() in one[1].name.lower() or only.lower() in one[4].lower()]
     if not wanted:
         return report
     places = _places(settings)
     with Bench(settings, compiled) as bench:
-        for rule, number, test, name in wanted:
+        for position, rule, number, test, name in wanted:
             if seconds is not None and time.monotonic() - started > seconds:
                 report.left += 1
                 continue
-            place = places.get((id(rule), number), "rules")
+            place = places.get((position, number), "rules")
             if not rule.enabled:
                 report.results.append(Result(rule.name, name, place, skipped="the rule is switched off (enabled: false)"))
                 continue
@@ -137,24 +140,27 @@ def run(
     return report
 
 
-def _places(settings: Settings) -> dict[tuple[int, int], str]:
-    """file:line of each test, by the rule's identity and the test's number; {} where the files are gone."""
-    from maild.settings.load import rule_files, rule_path
-    from maild.settings.reader import read_file
+def _once(settings: Settings) -> Iterator[tuple[int, Rule]]:
+    """Each rule with its position; one whose file is included several times where it stands first."""
+    seen: set[tuple[str, int]] = set()
+    for position, rule in enumerate(settings.rules):
+        place = settings.rule_places[position] if settings.rule_places else ("", position)
+        if place not in seen:
+            seen.add(place)
+            yield position, rule
 
+
+def _places(settings: Settings) -> dict[tuple[int, int], str]:
+    """file:line of each test, by the place of its rule in order and the test's number; {} where the files have changed."""
+    from maild.settings.load import rule_documents
+
+    documents = rule_documents(settings)
     found: dict[tuple[int, int], str] = {}
-    rules = iter(settings.rules)
-    for name in rule_files(settings.folder, settings.rules_folder) if settings.folder.is_dir() else ():
-        path = rule_path(settings.folder, settings.rules_folder, name)
-        document = read_file(path, name if settings.rules_folder is None else str(path))
-        written = document.value.get("rules") if isinstance(document.value, dict) else None
-        for index in range(len(written or ())):
-            rule = next(rules, None)
-            if rule is None:
-                return found
-            for number in range(len(rule.tests)):
-                line, _ = document.place(("rules", index, "tests", number))
-                found[(id(rule), number)] = f"{name}:{line}"
+    for position, (name, index) in enumerate(settings.rule_places) if documents else ():
+        document = documents[name]
+        for number in range(len(settings.rules[position].tests)):
+            line, _ = document.place(("rules", index, "tests", number))
+            found[position, number] = f"{name if settings.rules_folder is None else document.file}:{line}"
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from maild.rules.ruleset import Ruleset, compile_rules
 from maild.settings.models import Directory, MaildYaml, Settings, SlaYaml
 from maild.settings.reader import read_bytes
 from maild.settings.rule_models import Rule, RuleFile
+from maild.settings.rule_sets import Placed, assemble
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -30,19 +32,35 @@ MAIN: dict[str, Any] = {
 }  # fmt: skip
 
 
+FILE = "rules/10-x.yaml"
+
+
+def placed_rules(text: str, others: dict[str, str] | None = None) -> list[Placed]:
+    """The rules of a file with this text, and of ``others`` that it includes; raises ValidationError, or AssertionError
+    where it is no YAML."""
+    files = {}
+    for name, written in {FILE: text, **(others or {})}.items():
+        document = read_bytes(written.encode(), name)
+        assert not document.faults, [str(fault) for fault in document.faults]
+        files[name] = RuleFile.model_validate(document.value)
+    return list(assemble(files, (FILE,)))
+
+
 def rules_of(text: str) -> tuple[Rule, ...]:
-    """The rules of a file with this text; raises ValidationError, or AssertionError where it is no YAML."""
-    document = read_bytes(text.encode(), "rules.yaml")
-    assert not document.faults, [str(fault) for fault in document.faults]
-    return RuleFile.model_validate(document.value).rules
+    """The same without their places."""
+    return tuple(rule for rule, _, _ in placed_rules(text))
 
 
 def settings_of(rules: str = "rules: []", lists: dict[str, tuple[str, ...]] | None = None, **main: Any) -> Settings:
-    """A configuration with these rules; keywords replace keys of maild.yaml, `directory` and `sla` those files."""
+    """A configuration with these rules; keywords replace keys of maild.yaml, `directory` and `sla` those files;
+    `others` are rule files that these include."""
     directory, sla = main.pop("directory", {}), main.pop("sla", {})
+    placed = placed_rules(rules, main.pop("others", {}))
     return Settings(
         folder=Path("/nowhere"), state_dir=Path("/nowhere"), main=MaildYaml.model_validate({**MAIN, **main}),
-        directory=Directory.model_validate(directory), sla=SlaYaml.model_validate(sla), rules=rules_of(rules), lists=lists or {},
+        directory=Directory.model_validate(directory), sla=SlaYaml.model_validate(sla), lists=lists or {},
+        rules=tuple(rule for rule, _, _ in placed), rule_places=tuple((file, number) for _, file, number in placed),
+        files={FILE: sha256(rules.encode()).hexdigest()},
     )  # fmt: skip
 
 

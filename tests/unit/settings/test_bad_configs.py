@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -42,3 +43,20 @@ def test_the_base_of_the_mistakes_has_none(tmp_path: Path) -> None:
     settings, found = load_with_warnings(HERE / "base")
     assert settings is not None
     assert found == ()
+
+
+def sections(page: str) -> set[str]:
+    """The anchors that the headings of a page have."""
+    text = (HERE.parents[1] / page).read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {"", *(re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings)}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda path: path.stem)
+def test_the_page_that_explains_a_mistake_is_there(mistake: Path, tmp_path: Path) -> None:
+    shutil.copytree(HERE / "base", tmp_path / "config")
+    (tmp_path / "config" / "rules").mkdir()
+    shutil.copyfile(mistake, tmp_path / "config" / heading(mistake)[0])
+    for fault in load_with_warnings(tmp_path / "config")[1]:
+        page, _, section = fault.page.partition("#")
+        assert page and section in sections(page), fault

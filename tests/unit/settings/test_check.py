@@ -53,7 +53,7 @@ def test_a_fault_is_shown_in_its_line_with_a_caret(run: Run, folder: Path) -> No
         f"{folder}/rules/10-a.yaml:3:5: error: unknown key 'rpely' (did you mean 'reply'?)\n"
         "  3 |     rpely: none\n"
         "    |     ^\n"
-        "  see docs/reference/rules.md\n"
+        "  see docs/reference/rules.md#a-rule\n"
     )
     assert "1 error; nothing of it goes live" in result.stderr
 
@@ -88,7 +88,7 @@ def test_json(run: Run, folder: Path) -> None:
     assert told["faults"] == [{
         "file": f"{folder}/maild.yaml", "line": 8, "column": 10,
         "message": "workers must be a whole number", "hint": "",
-        "page": "docs/reference/configuration.md#workers", "severity": "error",
+        "page": "docs/reference/configuration.md#maildyaml", "severity": "error",
     }]  # fmt: skip
 
 
