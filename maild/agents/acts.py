@@ -16,6 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from maild import casework, threads
+from maild.agents import reads
 from maild.agents.takeback import Journal
 from maild.cases.commands import Block, Command
 from maild.cases.permissions import Rights, rights_of
@@ -481,6 +482,7 @@ def _ask(work: Work, command: Command) -> None:
         text, work.asked = work.text.strip(), True
     if not text:
         raise CaseError(f"#ask needs a question: #ask {address} When can you deliver?")
+    enclosed = ((*work.parts,) if work.asked else ()) + with_parts(work)
     number = agents.ask(desk.connection, work.case.number, work.user, address, text, desk.now)
     agent = desk.office.settings.directory.users[work.user]
     contact = people.contact(desk.connection, work.case.contact_id) if work.case.contact_id else None
@@ -488,7 +490,7 @@ def _ask(work: Work, command: Command) -> None:
         Draft(
             kind=OutgoingKind.THIRD_PARTY, template="ask", mailbox=work.case.mailbox, case=work.case.number,
             to=(Address("", address),), reader=people.reader_number(desk.connection, f"ask:{number}"),
-            title=work.case.title, body_text=text, attachments=work.parts if work.asked else (),
+            title=work.case.title, body_text=text, attachments=enclosed,
             names=desk.names(
                 work.case, contact, agent={"name": agent.name, "signature": agent.signature},
                 event={"type": "ask", "text": text, "actor": agent.name},
@@ -500,7 +502,16 @@ def _ask(work: Work, command: Command) -> None:
     cases.add_stream(desk.connection, work.case.number, [entry])
     if work.case.status not in {Status.RESOLVED, Status.CLOSED}:
         work.change({"status": Status.WAIT_FOR_THIRD_PARTY})
-    work.lines.append(f"asked {address}: {_short(text)}")
+    files = f", with {', '.join(one.name for one in enclosed)}" if enclosed else ""
+    work.lines.append(f"asked {address}{files}: {_short(text)}")
+
+
+def with_parts(work: Work) -> tuple[PartRef, ...]:
+    """The attachments of the case that `#with 1,3` names; without an answer beside it they are the question's."""
+    command = work.block.get("with")
+    if command is None:
+        return ()
+    return reads.attachments(work.desk, work.case, work.about, [int(one) for one in command.word.split()])
 
 
 def _faq(work: Work, command: Command) -> None:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from maild import casework
-from maild.agents import acts, takeback
+from maild.agents import acts, held, takeback
 from maild.agents import reads as agent_reads
 from maild.agents.behalf import direct, forward_begins, is_direct, new_case
 from maild.agents.letters import (
@@ -78,6 +78,8 @@ def receive(letter: Letter) -> Outcome | NewCase | None:
 def _believed_mail(letter: Letter, block: Block) -> Outcome | NewCase:
     case = letter.thread.case
     about = agents.mailed(letter.desk.connection, letter.reading.keys.ids)
+    if block.has(*held.ORDERS):
+        return _about_held(letter, block)
     if block.has("undo"):
         return _undo(letter, case)
     if block.has("send") and not block.text and about is not None and about.event == "came_back":
@@ -92,6 +94,17 @@ def _believed_mail(letter: Letter, block: Block) -> Outcome | NewCase:
     if case is not None:
         return _on_case(letter, case, block, about)
     return _without_case(letter, block)
+
+
+def _about_held(letter: Letter, block: Block) -> Outcome:
+    """`#release 2` in answer to the list of held mail."""
+    address = letter.desk.office.settings.directory.users[letter.user].email[0]
+    entries = held.listed(letter.desk, letter.reading.keys.ids, letter.user, address)
+    if not entries:
+        raise CaseError("your mail answers no list of held mail, so nobody knows which one you mean")
+    lines = held.carry_out(letter.desk, entries, block, letter.user)
+    mail(letter, None, "receipt", lines=lines, event="receipt")
+    return Outcome("commands", None, "; ".join(lines)[:200])
 
 
 def _without_case(letter: Letter, block: Block) -> Outcome | NewCase:

@@ -14,7 +14,6 @@ from maild.cases import leak, lifecycle
 from maild.cases.commands import Block, Phase, find
 from maild.errors import CaseError
 from maild.model.case import Case, Status, StreamType
-from maild.model.outbox import PartRef
 from maild.outbound.words import when
 from maild.store import agents, cases
 from maild.store.agents import MailedTo
@@ -65,7 +64,7 @@ def answer(letter: Letter, work: Work) -> None:
     letter.record(work.case, public=False)
     mails = len(desk.mails)
     work.case = casework.reply(
-        desk, work.case, letter.user, text, html=html, attachments=(*work.parts_for(html), *_with(work)),
+        desk, work.case, letter.user, text, html=html, attachments=(*work.parts_for(html), *(() if work.block.has("ask") else acts.with_parts(work))),
         not_before=desk.now + grace if grace else None, had=had,
     )  # fmt: skip
     sent = desk.mails[mails:]
@@ -87,14 +86,6 @@ def after_reply(work: Work) -> None:
     if wanted in {Status.NEW, Status.ASSIGNED} or wanted is Status.CLOSED:
         return
     work.case = casework.change(work.desk, work.case, {"status": wanted}, work.user, because="answered")
-
-
-def _with(work: Work) -> tuple[PartRef, ...]:
-    """The attachments of the case that `#with 1,3` names."""
-    command = work.block.get("with")
-    if command is None:
-        return ()
-    return agent_reads.attachments(work.desk, work.case, work.about, [int(one) for one in command.word.split()])
 
 
 def why_back(letter: Letter, work: Work, about: MailedTo | None) -> tuple[str, str] | None:

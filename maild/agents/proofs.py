@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+from maild.agents import held
 from maild.agents.letters import Letter, Outcome, block_of, is_automatic, own_words, refuse
 from maild.ingest.belief import Belief, believe
 from maild.model.message import Address
@@ -36,6 +37,7 @@ def believed(letter: Letter) -> Belief:
         word is not None and letter.thread.case is not None
         and (word.case, word.reader) == (letter.thread.case.number, reader) and int(word.serial) >= desk.now.timestamp()
     )  # fmt: skip
+    answers = answers or bool(held.listed(desk, reading.keys.ids, letter.user, users[letter.user].email[0]))
     return believe(
         letter.message, reading.identity, reading.authentication, key=letter.user, user=users[letter.user],
         trust=desk.office.settings.main.agents.trust, others=others, login=entry.login, door=entry.door,

@@ -159,6 +159,10 @@ def _numbers(command: Command, rest: str) -> Command | str:
     return replace(command, word=" ".join(re.findall(r"\d+", rest))) if found else f"#{command.name} needs numbers: #{command.name} 1,3"
 
 
+def _listed(command: Command, rest: str) -> Command | str:
+    return replace(command, word="all") if rest.casefold().strip(".! ") == "all" else _numbers(command, rest)
+
+
 def _addresses(command: Command, rest: str) -> Command | str:
     found = addresses_in(rest)
     return replace(command, addresses=found) if found else f"#{command.name} needs an address: #{command.name} jo@acme.example"
@@ -319,6 +323,10 @@ TABLE: tuple[Spec, ...] = (
     Spec("undo", "#undo", "takes your last mail back, for 15 minutes", _MAIL, _nothing),
     Spec("send", "#send", "send all the same what was held back", _MAIL, _nothing),
     Spec("with", "#with 1,3", "these attachments of the case go along with the answer, or with #ask", _MAIL, _numbers, whole=True),
+    Spec("release", "#release 2", "in answer to the list of held mail: it becomes a case (1,3 and all are possible)", _MAIL,
+         _listed, needs_case=False, whole=True),
+    Spec("discard", "#discard 2", "the same: it is given up", _MAIL, _listed, needs_case=False, whole=True),
+    Spec("never", "#never 2", "the same, and nothing more is taken from its sender", _MAIL, _listed, needs_case=False, whole=True),
     Spec("now", "#now", "the answer does not wait for #undo", _MAIL, _nothing, whole=True),
 )  # fmt: skip
 COMMANDS: dict[str, Spec] = {spec.name: spec for spec in TABLE}

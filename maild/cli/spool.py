@@ -76,6 +76,40 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
         """Give held messages up; their bytes are kept until retention ends."""
         _each(invocation(ctx), ids, "discard")
 
+    @group.command()
+    def never(ctx: typer.Context, json: Json = False) -> None:
+        """The addresses from which no mail is taken any more, because somebody said #never."""
+        from maild.store import held
+
+        store = invocation(ctx).store()
+        rows: list[Any] = []
+        if store is not None:
+            with store.read() as connection:
+                rows = held.refused(connection)
+        if json:
+            show.as_json([{"address": row.address, "by": row.by, "at": show.instant(row.at)} for row in rows])
+        else:
+            show.table(["address", "by", "since"], [[row.address, row.by, show.instant(row.at)] for row in rows])
+
+    @group.command()
+    def welcome(ctx: typer.Context, address: str) -> None:
+        """Take mail from an address again."""
+        from maild import clock
+        from maild.plain.domains import fold_address
+        from maild.store import held, installation
+
+        found = invocation(ctx)
+        store, there = found.store(), False
+        if store is not None:
+            with store.write() as connection:
+                there = held.welcome(connection, fold_address(address))
+                if there:
+                    installation.note_change(connection, found.who, f"mail from {address} is taken again", clock.now())
+        if not there:
+            show.error(f"nobody said #never to {address}; maild spool never lists those there are")
+            raise typer.Exit(1)
+        show.line(f"mail from {address} is taken again")
+
 
 def as_json(entry: Any) -> dict[str, Any]:
     """A spool entry as `maild spool list --json` prints it."""

@@ -1,4 +1,4 @@
-"""This is where maild does what becomes due by itself: held mail that waits, failed deliveries, old mail to compress, figures.
+"""This is where maild does what becomes due by itself: failed deliveries, old mail to compress, figures.
 
 Each sweep is whole and can be repeated: what it did is in the database, so that a second daemon or a restart does nothing
 twice. APScheduler's ticks call them (`processes.post_office`).
@@ -10,20 +10,18 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, select
 
 from maild import __version__, fetching
 from maild.desk import Desk
 from maild.model.case import Case, StreamEntry, StreamType
-from maild.model.message import Address
-from maild.model.outbox import Draft, OutboxEntry, Outcome, OutgoingKind
+from maild.model.outbox import OutboxEntry, Outcome
 from maild.office import Office
 from maild.settings.models import Settings
 from maild.store import cases, installation, outbox, people, schema, spool
 from maild.store.unit_of_work import Store
 
 COMPRESS_AFTER = timedelta(hours=1)
-TELL_AGAIN = timedelta(days=1)
 
 
 def delivery_failed(
@@ -40,82 +38,6 @@ def delivery_failed(
     contact = people.contact(connection, case.contact_id) if case.contact_id else None
     who = desk.hears(case, "bounce", cases.followers_of(connection, case.number))
     desk.notify(case, contact, "bounce", who, text=text, internal=True, reason=shown[:300])
-
-
-def held_mail(store: Store, office: Office, now: datetime) -> int:
-    """End holds whose time is over, and tell the owners of held mail once a day; returns how much was done."""
-    done = 0
-    with store.read() as connection:
-        expired = spool.expired_holds(connection, now)
-        fresh = _untold(connection, now)
-    if not expired and not fresh:
-        return 0
-    with store.write() as connection:
-        for seq, then in spool.expired_holds(connection, now):
-            match then:
-                case "discard":
-                    spool.give_up(connection, seq, "its time of being held is over", now)
-                case "case":
-                    spool.release(connection, seq, "rule")
-                case _:
-                    connection.execute(
-                        update(schema.spool).where(schema.spool.c.seq == seq).values(held_until=None)
-                    )
-            done += 1
-        done += _tell_owners(connection, office, now)
-    return done
-
-
-def _untold(connection: Connection, now: datetime) -> bool:
-    last = installation.get_meta(connection, "held_told_at")
-    if last is not None and datetime.fromisoformat(last) > now - TELL_AGAIN:
-        return False
-    held = schema.spool.c.state == "held"
-    return connection.execute(select(schema.spool.c.seq).where(held).limit(1)).scalar() is not None
-
-
-def _tell_owners(connection: Connection, office: Office, now: datetime) -> int:
-    """Once a day: the group's manager (else the admins) hears what is held for that mailbox."""
-    if not _untold(connection, now):
-        return 0
-    rows = connection.execute(
-        select(schema.spool).where(schema.spool.c.state == "held").order_by(schema.spool.c.seq)
-    ).all()
-    by_owner: dict[str, list[Any]] = {}
-    for row in rows:
-        for owner in _owners(office, row.held_mailbox or (row.mailboxes or [""])[0]):
-            by_owner.setdefault(owner, []).append(row)
-    desk = Desk(office, connection, now)
-    for owner, held in by_owner.items():
-        mailbox = held[0].held_mailbox or next(iter(office.settings.main.mailboxes))
-        desk.enqueue(
-            Draft(
-                kind=OutgoingKind.DIGEST, template="held", mailbox=mailbox, case=None, to=(Address("", owner),),
-                names={
-                    "event": {
-                        "type": "held",
-                        "messages": [
-                            {"id": row.id, "subject": row.subject, "from": row.sender or row.mail_from or "",
-                             "reason": row.reason, "received_at": row.received_at}
-                            for row in held[:200]
-                        ],
-                    },
-                    "now": now,
-                },
-                title=f"{len(held)} held",
-            )
-        )  # fmt: skip
-    installation.set_meta(connection, "held_told_at", now.isoformat())
-    return len(by_owner)
-
-
-def _owners(office: Office, mailbox: str) -> list[str]:
-    config = office.settings.main.mailboxes.get(mailbox)
-    groups, users = office.settings.directory.groups, office.settings.directory.users
-    manager = groups[config.group].manager if config and config.group and config.group in groups else None
-    if manager and manager in users and users[manager].active:
-        return [users[manager].email[0]]
-    return list(office.settings.main.admins)
 
 
 def compress(store: Store, now: datetime) -> int:

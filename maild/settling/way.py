@@ -13,8 +13,8 @@ from functools import partial
 from sqlalchemy import Connection
 
 from maild import remarks, threads
+from maild.agents import held, letters, status_mail
 from maild.agents import journey as agents
-from maild.agents import letters, status_mail
 from maild.desk import Desk
 from maild.errors import CaseError
 from maild.model.case import Case, Status
@@ -22,6 +22,7 @@ from maild.model.decision import Decision, Disposition
 from maild.model.message import SENT, Automatic, MachineSort, MessageKind
 from maild.model.spool import SpoolEntry
 from maild.office import Office
+from maild.plain.domains import fold_address
 from maild.reading import Reading, read
 from maild.rules.engine import decide
 from maild.rules.explain import trace_json
@@ -30,6 +31,7 @@ from maild.schedule import surveys
 from maild.settling import answering, ends, facts, opening, updating
 from maild.settling.matter import Matter, Settled
 from maild.store import cases, due, spool
+from maild.store import held as unwanted
 from maild.threads import Thread
 
 
@@ -76,7 +78,7 @@ def _run(matter: Matter) -> Settled:
     number = thread.case.number if thread.case else None
     matter.message = remarks.undecorated(matter.connection, matter.message, matter.author, number)
     letter = _letter(matter, thread, mailbox)
-    outcome = _outcome(matter, letter, thread)
+    outcome = _outcome(matter, letter, thread, mailbox)
     if isinstance(outcome, letters.Outcome):
         return _finish(matter, outcome, mailbox)
     if isinstance(outcome, letters.NewCase):
@@ -117,9 +119,13 @@ def _again(matter: Matter, seq: int) -> letters.Letter:
     return letter
 
 
-def _outcome(matter: Matter, letter: letters.Letter | None, thread: Thread) -> letters.Outcome | letters.NewCase | None:
+def _outcome(
+    matter: Matter, letter: letters.Letter | None, thread: Thread, mailbox: str
+) -> letters.Outcome | letters.NewCase | None:
     if letter is not None:
         return agents.receive(letter)
+    if matter.history is None and (decided := held.of_admin(matter.desk, matter.entry, matter.reading, mailbox)) is not None:
+        return decided
     asked = None if matter.by_hand or matter.history is not None else letters.asked_of(matter.desk, thread)
     if asked is None or thread.case is None:
         return None
@@ -138,6 +144,8 @@ def _finish(matter: Matter, outcome: letters.Outcome, mailbox: str) -> Settled:
 
 def _as_any(matter: Matter, thread: Thread, mailbox: str, others: Sequence[str]) -> Settled:
     """The way of every mail: the rules decide."""
+    if (by := _unwanted(matter)) is not None:
+        return matter.end("discarded", reason=f"{by} wants no mail from this address (maild spool never)")
     follow_up_of: Case | None = None
     closed = thread.case is not None and thread.case.status is Status.CLOSED
     if closed and _may_open(matter) and matter.history is None:  # history joins its thread, closed or not
@@ -149,6 +157,13 @@ def _as_any(matter: Matter, thread: Thread, mailbox: str, others: Sequence[str])
     settled = _act(matter, decision, thread, follow_up_of, others)
     settled.decision = decision
     return settled
+
+
+def _unwanted(matter: Matter) -> str | None:
+    """Who said `#never` to this sender; None where nobody did, or a person or an import wants the mail all the same."""
+    if matter.author is None or matter.user or matter.by_hand or matter.history is not None or matter.entry.released_by:
+        return None
+    return unwanted.refused_by(matter.connection, fold_address(matter.author.email))
 
 
 def _mailboxes(matter: Matter) -> list[str]:

@@ -510,6 +510,26 @@ def test_a_question_to_a_third_party_has_a_thread_of_its_own_and_stays_internal(
     assert team.sent("answer") == []
 
 
+def test_with_sends_attachments_of_the_case_to_the_third_party_and_not_to_the_customer(sqlite: Store, rooms: Rooms) -> None:
+    team = Team(rooms(sqlite))
+    parts = "".join(
+        f'--b\nContent-Type: application/pdf\nContent-Disposition: attachment; filename="{name}.pdf"\n\n%PDF-{name}\n'
+        for name in ("order", "photo", "invoice")
+    )
+    team.room.receive(
+        mail(f"--b\nContent-Type: text/plain\n\nIt is broken.\n{parts}--b--\n",
+             headers=["MIME-Version: 1.0", 'Content-Type: multipart/mixed; boundary="b"'])
+    )  # fmt: skip
+    team.alice("#ask parts@supplier.example When can you deliver?\n#with 1,3\n\nDear Jo, we have asked.")
+    (asked,) = team.sent("third_party")
+    assert [part.name for part in asked.message.attachments] == ["order.pdf", "invoice.pdf"]
+    (answer,) = [one for one in team.room.outgoing() if one.message.kind.value == "answer"]
+    assert answer.message.attachments == ()
+    team.alice("#ask parts@supplier.example And?\n#with 4")
+    (back,) = team.sent()
+    assert "there is no attachment 4; there are 3" in back.message.text
+
+
 def test_ask_without_a_text_asks_what_the_mail_says(team: Team) -> None:
     team.alice("#ask parts@supplier.example\n\nWhen can you deliver?\n")
     sent = team.sent()
