@@ -8,45 +8,56 @@ from __future__ import annotations
 import re2
 
 MAX_LINE = 500  # characters of a line that are looked at
+_AS_READ = {0xA0: " ", 0x202F: " ", 0x2009: " ", 0x3000: " ", 0x2019: "'", 0xFEFF: None} | dict.fromkeys([0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 
 # verbs that end or carry an attribution: "On Monday Jo Doe wrote:"
 _WROTE = (
     r"\bwrote\b|\bwrites\b|\bschrieb\b|\bschreibt\b|a écrit|a ecrit|écrivait|escribió|escribio|escribe|escreveu|escrito|ha scritto|scrive\b|scrisse|schreef|geschreven"
-    r"|napisał|napisal|pisze\b|\bskrev\b|\bskrev\b|kirjoitti|napsal|napísal|píše|написа|пишет|писал|пише|yazdı|yazmış|写道|寫道|寫入|さんは書きました|さんが書きました|のメッセージ|작성|님이 쓴|έγραψε|a scris|írta|pisao|je napisao"
+    r"|napisał|napisal|pisze\b|\bskrev\b|kirjoitti|napsal|píše|написа|пишет|писал|пише|yazdı|yazmış|写道|寫道|寫入|さんは書きました|さんが書きました|のメッセージ|のメール|작성|님이 쓴|쓴 글|έγραψε|a scris|írta|pisao|je napisa|napísal|geschrieben|napisane? przez|đã viết|menulis|เขียนว่า|rašė|rakstīja|kirjutas|missatge de|تمت كتابة|كتب|מאת|نوشت"
 )
 _DIGIT_DATE = r"\d{1,4}[./年-]\s?\d{1,2}[./月-]\s?\d{1,4}|\d{1,2}\s*[:.h時]\s*\d{2}|\b(19|20)\d\d\b"
 
 _ATTRIBUTION = re2.compile(rf"(?i)^[\s\-*_]{{0,10}}\S.*({_WROTE}).*[:：]\s*\*?$")
 _ATTRIBUTION_OPEN = re2.compile(r"(?i)^(on|le|il|am|op|el|em|den|w dniu|dnia)\b.*(wrote|a écrit|ha scritto|schrieb|schreef|escribió|escreveu|skrev|napisał(\(a\))?)\s*$")
 _DATED = re2.compile(rf"(?i)({_DIGIT_DATE})")
-_TIME = re2.compile(r"(?i)\b\d{1,2}\s?[:h時]\s?\d{2}\b|\d ?[ap]\.?m\b|\bklo?\.? ?\d")
+_TIME = re2.compile(r"(?i)\b\d{1,2}\s?[:h時]\s?\d{2}\b|\d ?[ap]\.?m\b|\b(klo?|pukul)\.? ?\d")
 _ADDRESSED = re2.compile(r"\S@\S")
+_WITH_ADDRESS = re2.compile(r"<\s*[^<>\s]+@[^<>\s]+>")
 # no verb, but a date, a name and an address before the colon: "26.06.2014, 14:41, Jo <jo@a.example>:"
 _DATE_AND_ADDRESS = re2.compile(r"^[^<>]+<\s*[^<>\s]+@[^<>\s]+>\s*[:：]$")
+# the same with the verb of a language that is not known here behind the address, or with a bare address at the end
+_TIME_AND_ADDRESS = re2.compile(r"^[^<>]{1,80}<\s*[^<>\s]+@[^<>\s]+>[^<>]{1,60}[:：]$|^\D{0,6}\d[^<>]{5,60} (by|von|de|da|van|fra|från|od|от|від) [^<>\s]+@[^<>\s]+\s*[:：]$")
+# programs that name the person quoted, without a date
+_QUOTING = re2.compile(r"(?i)^(quoting|zitat von|cita(ndo|zione)?( de| di| a)?|citerar|citat( af| fra)?|citaat van|cytowanie|cituj[iu]|цитирую|цитата)\b")
+# "---- On Tue, 03 Nov 2026 10:04:00 +0100 Jo <jo@a.example> wrote ----", "-----jo@a.example wrote: -----"
+_DASHED = re2.compile(rf"(?i)^[-_]{{2,}}\s*\S.*({_WROTE})\s*[:：]?\s*[-_]{{2,}}$")
+# what marks a quotation that goes on without marks although it begins with one: GroupWise, La Poste
+_MARKED_START = re2.compile(rf"(?i)^>{{2,3}} ?[^>\s].*({_DIGIT_DATE}).*>{{2,3}}\s*$|^> ?message du \d{{1,2}}/\d{{1,2}}/\d{{2,4}}")
+_DATE_TIME = re2.compile(r"^\s*\d{1,4}[./-]\d{1,2}[./-]\d{2,4},? \d{1,2}:\d{2}(:\d{2})?( [AaPp][Mm])?\s*$")
 # not even a colon: "03.11.2026 10:04 Jo Doe <jo@a.example>" alone on its line
 _DATE_FIRST = re2.compile(r"^\s*\d{1,4}[./-]\d{1,2}[./-]\d{1,4},? \d{1,2}:\d{2}[^<>]*<[^<>\s]+@[^<>\s]+>$")
 _STARTS = re2.compile(
-    r"(?i)^[\s\-*_]{0,10}(on|at|am|le|il|el|em|op|den|the|in|w dniu|dnia|dne|dňa|tarihinde|kl\.?|on|mon|tue|wed|thu|fri|sat|sun|mo|di|mi|do|fr|sa|so|man|tir|ons|tor|fre|lør|søn|mån|tis|lör|sön|ma|ti|ke|to|pe|la|su|lun|mar|mer|jeu|ven|sam|dim|gio|sab|dom|pon|wt|śr|czw|pt|sob|nie|po|út|st|čt|pá|so|ne|pzt|sal|çar|per|cum|cmt|paz|mon\w+|tues\w+|wednes\w+|thurs\w+|fri\w+|satur\w+|sun\w+)\b|^[\s\-*_]{0,10}(в |від |пн|вт|ср|чт|пт|сб|вс|понедельник|вторник|четверг|пятниц|воскресень|在|于|\d|\")"
+    r"(?i)^[\s\-*_]{0,10}(on|at|am|le|il|el|em|op|den|the|in|w dniu|dnia|dne|dňa|tarihinde|kl\.?|on|mon|tue|wed|thu|fri|sat|sun|mo|di|mi|do|fr|sa|so|man|tir|ons|tor|fre|lør|søn|mån|tis|lör|sön|ma|ti|ke|to|pe|la|su|lun|mar|mer|jeu|ven|sam|dim|gio|sab|dom|pon|wt|śr|czw|pt|sob|nie|po|út|st|čt|pá|so|ne|pzt|sal|çar|per|cum|cmt|paz|mon\w+|tues\w+|wednes\w+|thurs\w+|fri\w+|satur\w+|sun\w+)\b|^[\s\-*_]{0,10}(pada tanggal |vào |στις |în |в |від |пн|вт|ср|чт|пт|сб|вс|понедельник|вторник|четверг|пятниц|воскресень|在|于|\d|\")"
 )
 
 _LABELS: dict[str, str] = {
-    "from": r"from|von|de|da|van|od|från|fra|lähettäjä|от|від|kimden|gönderen|发件人|寄件者|寄件人|差出人|送信者|보낸ㅤ?사람|보낸 사람|expéditeur|remitente|mittente|afzender|feladó|de la|von|de\s?",
-    "date": r"sent|date|gesendet|datum|envoyé( le)?|date d'envoi|enviado( el| em|)|fecha|inviato( il)?|data|verzonden|wysłano|data wysłania|skickat|sendt|dato|lähetetty|päivämäärä|päiväys|odesláno|datum|отправлено|дата|надіслано|gönderildi|tarih|gönderme tarihi|发送时间|发送日期|寄件日期|傳送時間|日期|时间|送信日時|日時|送信日|보낸 날짜|날짜|data do envio",
-    "to": r"to|an|à|a|para|aan|do|til|till|vastaanottaja|komu|кому|kime|alıcı|收件人|收件者|宛先|받는ㅤ?사람|받는 사람|destinataire|destinatario",
-    "cc": r"cc|kopie|copie|copia|cópia|kopia|kopi|kopio|копия|копія|bilgi|抄送|副本|참조|c\.c\.|bcc",
-    "subject": r"subject|betreff|objet|asunto|oggetto|assunto|onderwerp|temat|ämne|emne|aihe|předmět|тема|konu|主题|主旨|标题|件名|제목|risposta",
+    "from": r"from|von|de|da|van|od|från|fra|lähettäjä|от( кого)?|від( кого)?|kimden|gönderen|发件人|寄件者|寄件人|差出人|送信者|보낸ㅤ?\s?사람|보낸이|발신|발신자|expéditeur|remitente|remetente|mittente|afzender|avsändare|afsender|avsender|nadawca|odesílatel|feladó|de la|από|מאת|من|จาก|từ|dari|pengirim|nuo|no|saatja|فرستنده|از|de\s?",
+    "date": r"sent|date( sent)?|gesendet( am)?|datum|envoyé( le| à)?|date d'envoi|enviad[oa]s?( el| em)?|fecha|inviato( il)?|data( invio)?|verzonden( op)?|wysłan[oey]|data wysłania|skickat|sendt|dato|lähetetty|päivämäärä|päiväys|odesláno|odoslané|dátum|отправлено|дата|надіслано|изпратено|gönderil(di|me|me tarihi)|tarih|gönderme tarihi|发送时间|发送日期|寄件日期|傳送時間|日期|日付|时\s{0,4}间|時間|送信日時|日時|送信日|보낸 날짜|보낸 시간|날짜|일시|data do envio|elküldve|küldve|trimis|στάλθηκε|ημερομηνία|נשלח|תאריך|تم الإرسال|التاريخ|تاريخ الإرسال|ส่ง|วันที่|ngày|đã gửi|tanggal|dikirim|poslano|enviat( el)?|išsiųsta|nosūtīts|saadetud|ارسال شده",
+    "to": r"to|an|à|a|para|aan|do|til|till|vastaanottaja|komu|кому|до|kime|alıcı|收件人|收件者|宛先|받는ㅤ?\s?사람|받는이|수신|수신자|destinataire|destinatario|címzett|către|προς|אל|إلى|ถึง|tới|đến|kepada|prima|za|kam|per a|mottagare|modtager|mottaker|به",
+    "cc": r"cc|kopie|copie( à)?|copia|cópia|kopia|kopi|kopio|копия|копія|bilgi|抄送|副本|참조|c\.c\.|bcc|másolat|kópia|κοιν\.?|עותק|نسخة|สำเนา",
+    "subject": r"subject|betreff|thema|objet|asunto|oggetto|ogg|assunto|onderwerp|temat|ämne|emne|aihe|předmět|predmet|тема|относно|konu|主\s?题|主\s?題|主旨|标题|件名|제목|tárgy|subiect|θέμα|נושא|الموضوع|เรื่อง|chủ đề|subjek|perihal|zadeva|tema|assumpte|teema|موضوع",
     "reply": r"reply-to|antwort an|responder a|importance|wichtigkeit|priority|attachments?|anlagen|sender",
 }
 _LABEL = re2.compile(
-    r"(?i)^[\s>*_|\x{feff}\x{200e}]{0,12}(?:" + "|".join(f"(?P<{name}>{words})" for name, words in _LABELS.items()) + r")[*_]{0,2}\s{0,3}[:：]"
+    r"(?i)^[\s>*_|\x{feff}]{0,12}(?:" + "|".join(f"(?P<{name}>{words})" for name, words in _LABELS.items()) + r")[*_]{0,2}\s{0,3}[:：|]"
 )
 
 _ORIGINAL = re2.compile(
-    r"(?i)^[\s>*]{0,8}[-_=*—–]{2,}\s*\**("
-    r"original (message|mail|e-?mail|appointment)|(ursprüngliche|urspr\.?|original) ?-?nachricht|originalnachricht|original ?-?mail|message (d'origine|original)|(mensaje|correo) original|mensagem original|messaggio originale|"
+    r"(?i)^[\s>*]{0,8}[-_=*—–‐]{2,}\s*\**("
+    r"original (message|mail|e-?mail|appointment)|(ursprüngliche|urspr\.?|original) ?-?(nachricht|e-?mail)|originalnachricht|original ?-?mail|(message|mail|courriel|e-?mail) (d'origine|original)|replied message|(mensaje|correo) original|mensagem original|messaggio originale|"
     r"oorspronkelijk bericht|origineel bericht|wiadomość oryginalna|oryginalna wiadomość|(ursprungligt|ursprungligt) meddelande|originalmeddelande|oprindelig (meddelelse|besked)|opprinnelig melding|alkuperäinen viesti|"
-    r"původní (zpráva|e-?mail)|(исходное|оригинальное|первоначальное) (сообщение|письмо)|оригінальне повідомлення|вихідне повідомлення|orijinal (mesaj|ileti)|özgün ileti|原始邮件|原始郵件|原邮件|元のメッセージ|オリジナルメッセージ|원본 메시지|original"
-    r")\**\s*[-_=*—–]{2,}"
+    r"původní (zpráva|e-?mail)|(исходное|оригинальное|первоначальное) (сообщение|письмо)|оригінальне повідомлення|вихідне повідомлення|orijinal (mesaj|ileti)|özgün ileti|原始邮件|原始郵件|原始信息|回复的原邮件|原邮件|元のメッセージ|元のメール|オリジナルメッセージ|원본 (메시지|메일|이메일)|원래 메시지|original"
+    r")\**\s*[-_=*—–‐]{2,}"
 )
 _FORWARDED = re2.compile(
     r"(?i)^[\s>*]{0,8}(?:[-_=*—–]{2,}\s*)?\**("
@@ -56,7 +67,9 @@ _FORWARDED = re2.compile(
     r"(přeposlaná|předaná) zpráva|пересланное (сообщение|письмо)|пересылаемое сообщение|начало переадресованного сообщения|переслане повідомлення|yönlendirilen (mesaj|ileti)|iletilmiş mesaj|转发的?邮件|轉寄的?郵件|転送されたメッセージ|転送メッセージ|전달된 메시지"
     r")\**\s*[:：]?\s*[-_=*—–]*\s*$"
 )
-_RULE = re2.compile(r"^[ \t]{0,4}([-_=—–*][ \t]?){5,}$")
+_RULE = re2.compile(r"^[ \t]{0,4}([-_=—–‐*][ \t]?){5,}$")
+_TITLED_RULE = re2.compile(r"^[ \t]{0,4}[-_=—–‐]{2,}\s*[^-_=—–‐\s].{0,60}?\s*[-_=—–‐]{2,}\s*$")
+_TITLE_STARTS = frozenset(["--", "__", "==", "——", "––", "‐‐"])
 _FOOTER = re2.compile(
     r"(?i)^\W*(reply to this email directly|you (are receiving|received) this (message|e-?mail|because)|to (unsubscribe|respond|stop receiving)|unsubscribe|view it on|visit (this|the) (topic|group)|for more options, visit)"
 )
@@ -80,9 +93,17 @@ def is_marker(line: str) -> bool:
     return "answer above this line" in line.lower() and bool(_MARKER.match(line[:MAX_LINE]))
 
 
+def as_read(line: str) -> str:
+    """The line as the patterns here know it: no marks of writing direction, plain blanks and apostrophes."""
+    return line if line.isascii() else line.translate(_AS_READ)
+
+
 def is_original_separator(line: str) -> bool:
-    """``-----Original Message-----`` in any of the languages."""
-    return bool(_ORIGINAL.match(line[:MAX_LINE]))
+    """``-----Original Message-----`` in any of the languages, or a drawn line that says who wrote."""
+    line = line[:MAX_LINE]
+    if line[:1] == ">" and _MARKED_START.match(line):
+        return True
+    return bool(_ORIGINAL.match(line)) or (line[:2] in ("--", "__") and bool(_DASHED.match(line)) and bool(_ADDRESSED.search(line) or _DATED.search(line)))
 
 
 def is_forward_separator(line: str) -> bool:
@@ -95,6 +116,11 @@ def is_rule(line: str) -> bool:
     return len(line) < 200 and bool(_RULE.match(line))
 
 
+def is_titled_rule(line: str) -> bool:
+    """A drawn line with a few words in it, as programs put above a quoted mail in any language."""
+    return line[:3].lstrip()[:2] in _TITLE_STARTS and len(line) < 120 and bool(_TITLED_RULE.match(line))
+
+
 def is_list_footer(line: str) -> bool:
     """A line that lists and trackers put under a mail: "You are receiving this because", "To unsubscribe"."""
     return bool(_FOOTER.match(line[:MAX_LINE]))
@@ -102,7 +128,7 @@ def is_list_footer(line: str) -> bool:
 
 def label_of(line: str) -> str:
     """Which header a line like ``Gesendet: Montag`` names: from, date, to, cc, subject, reply; or ''."""
-    if ":" not in line[:60] and "：" not in line[:60]:
+    if ":" not in line[:60] and "：" not in line[:60] and line[:1] != "|":
         return ""
     found = _LABEL.match(line[:60])
     return next((name for name, value in found.groupdict().items() if value), "") if found else ""
@@ -116,7 +142,7 @@ def points_below(text: str) -> bool:
 def attribution_length(lines: list[str], at: int) -> int:
     """How many lines from ``at`` are one attribution ("On … Jo Doe wrote:"); 0 for none. Looks at six lines at most."""
     first = lines[at][:MAX_LINE].strip()
-    if not first or (not _STARTS.match(first) and first[-1] not in ":："):
+    if not first or (first[-1] not in ":：" and not _STARTS.match(first) and not ("@" in first and _WITH_ADDRESS.search(first)) and not (":" in first and _TIME.search(first) and _DATED.search(first))):
         return 0
     joined = ""
     for count, line in enumerate(lines[at : at + 6], 1):
@@ -146,7 +172,9 @@ def attribution_length(lines: list[str], at: int) -> int:
 def _is_attribution(joined: str) -> bool:
     if _ATTRIBUTION.match(joined):
         return bool(_DATED.search(joined) or _ADDRESSED.search(joined))
-    return bool(_DATE_AND_ADDRESS.match(joined) and _DATED.search(joined))
+    if _DATE_AND_ADDRESS.match(joined):
+        return bool(_DATED.search(joined))
+    return bool(_TIME_AND_ADDRESS.match(joined) and _TIME.search(joined) and _DATED.search(joined))
 
 
 def _is_plain_attribution(joined: str, lines: list[str], below: int) -> bool:
@@ -154,7 +182,7 @@ def _is_plain_attribution(joined: str, lines: list[str], below: int) -> bool:
     following = next((line for line in lines[below : below + 3] if line.strip()), "")
     if len(joined) > 100 or not is_quoted(following):
         return False
-    return bool(_ATTRIBUTION.match(joined) or (_ADDRESSED.search(joined) and _DATED.search(joined)))
+    return bool(_ATTRIBUTION.match(joined) or (_ADDRESSED.search(joined) and _DATED.search(joined)) or _QUOTING.match(joined))
 
 
 def is_certain_attribution(lines: list[str]) -> bool:
@@ -169,12 +197,16 @@ def is_certain_attribution(lines: list[str]) -> bool:
 def header_block_length(lines: list[str], at: int, under_rule: bool = False) -> int:
     """How many lines from ``at`` are a quoted mail's header ("From: … Sent: … To: … Subject: …"); 0 for none.
 
-    Values may stand on the next line and blank lines between (HTML made text). A from and a date are needed, and a to
-    or a subject: so the fields of a contact form or a journey (From, To) are no header. Below a drawn line
-    (``under_rule``) two of the fields and an address are enough, in whatever language the labels are.
+    Values may stand on the next line and blank lines between (HTML made text). A from, a date and a to are needed, and
+    an address or the time of day: so the fields of a contact form or a journey are no header. Below a drawn line
+    (``under_rule``) two of the fields are enough, in whatever language the labels are if the first names an address.
     """
-    if label_of(lines[at]) not in ("from", "date", "subject"):
-        return _unknown_block_length(lines, at) if under_rule else 0
+    known = _known_block_length(lines, at, under_rule) if label_of(lines[at]) in ("from", "date", "subject") else 0
+    return known or (_unknown_block_length(lines, at) if under_rule else 0)
+
+
+def _known_block_length(lines: list[str], at: int, under_rule: bool) -> int:
+    """The length of a block of known labels; at least from, date and one more, or less below a drawn line."""
     seen: set[str] = set()
     last = at
     strangers = 0
@@ -196,9 +228,9 @@ def header_block_length(lines: list[str], at: int, under_rule: bool = False) -> 
             if strangers > 2:
                 break
         words += " " + line[:200]
-    if {"from", "date"} <= seen and seen & {"to", "subject"}:
-        return last - at + 1 if {"to", "subject"} <= seen or "@" in words or under_rule else 0
-    return last - at + 1 if under_rule and "from" in seen and len(seen) > 1 and "@" in words else 0
+    if {"from", "date"} <= seen and (under_rule or "to" in seen):
+        return last - at + 1 if "@" in words or ("subject" in seen and (under_rule or _TIME.search(words))) else 0
+    return last - at + 1 if under_rule and "from" in seen and "subject" in seen and "@" in words else 0
 
 
 def _unknown_block_length(lines: list[str], at: int) -> int:
@@ -207,7 +239,21 @@ def _unknown_block_length(lines: list[str], at: int) -> int:
     while end < min(at + 8, len(lines)) and _is_labelled(lines[end]):
         end += 1
     words = " ".join(line[:200] for line in lines[at:end])
-    return end - at if end - at >= 3 and "@" in words and _DATED.search(words) else 0
+    return end - at if end - at >= 3 and "@" in lines[at] and _DATED.search(words) else 0
+
+
+def notes_block_length(lines: list[str], at: int) -> int:
+    """The length of Notes' table made text (name, then date and time, then bare labels of who got it and of the subject), else 0."""
+    if not _DATE_TIME.match(lines[at + 1] if at + 1 < len(lines) else ""):
+        return 0
+    seen: set[str] = set()
+    for number in range(at + 2, min(at + 20, len(lines))):
+        label = label_of(lines[number].strip() + ":") if 0 < len(lines[number].strip()) < 20 else ""
+        seen.add(label)
+        if label == "subject" and "to" in seen:
+            value = next((n for n in range(number + 1, min(number + 3, len(lines))) if lines[n].strip()), number)
+            return value - at + 1
+    return 0
 
 
 def _is_labelled(line: str) -> bool:

@@ -15,6 +15,7 @@ import re2
 
 from maild.ingest import html_quotes
 from maild.ingest.quote_forms import (
+    as_read,
     attribution_length,
     header_block_length,
     is_certain_attribution,
@@ -24,7 +25,9 @@ from maild.ingest.quote_forms import (
     is_original_separator,
     is_quoted,
     is_rule,
+    is_titled_rule,
     label_of,
+    notes_block_length,
     points_below,
 )
 from maild.ingest.signature import closing_line, signature_line, signature_start
@@ -161,20 +164,23 @@ def _answers_below(below: list[str]) -> list[str]:
 
 def _own(lines: list[str], rest: str) -> list[str]:
     """The new lines of a mail; ``rest`` is what was too long to be looked at."""
+    begin, end = _own_span([as_read(line) for line in lines], bool(rest))
+    return lines[begin:end] + (rest.split("\n") if rest and end == len(lines) else [])
+
+
+def _own_span(lines: list[str], more: bool) -> tuple[int, int]:
+    """Where the new lines begin and end; ``more`` says that the mail goes on behind them."""
     kinds = _kinds(lines)
     first = next((n for n, kind in enumerate(kinds) if kind in (_Kind.CUT, _Kind.FORWARD)), None)
     if first is not None:
-        above = lines[:first]
         if not _says_something(lines, kinds, first):
-            if kinds[first] is _Kind.FORWARD or rest:
-                return []  # a forward is new as a whole
+            if kinds[first] is _Kind.FORWARD or more:
+                return 0, 0  # a forward is new as a whole
             return _between(lines, _kinds(lines, marked_only=True), closing_line)
-        if kinds[first] is _Kind.CUT and points_below("\n".join(above)):
-            return []
-        lines, kinds, rest = above, kinds[:first], ""
-    if rest:
-        return lines + rest.split("\n")
-    return _between(lines, kinds)
+        if kinds[first] is _Kind.CUT and points_below("\n".join(lines[:first])):
+            return 0, 0
+        return _between(lines[:first], kinds[:first])
+    return (0, len(lines)) if more else _between(lines, kinds)
 
 
 def _says_something(lines: list[str], kinds: list[_Kind], end: int) -> bool:
@@ -201,16 +207,23 @@ def _kinds(lines: list[str], marked_only: bool = False) -> list[_Kind]:
             kinds.append(_Kind.BLANK)
             number += 1
             continue
-        if is_quoted(line):
+        if is_quoted(line) and (marked_only or not is_original_separator(line)):
             kinds.append(_Kind.QUOTE)
             number += 1
             continue
-        if marked_only:
-            pass
-        elif is_forward_separator(line):
-            return kinds + [_Kind.FORWARD] * (len(lines) - number)
-        elif _is_quoted_header(lines, number, _rule_above(lines, kinds)):
-            return _with_rule(lines, kinds) + [_Kind.CUT] * (len(lines) - number)
+        if not marked_only and is_forward_separator(line):
+            if not _answered_below(lines, number + 1):
+                return kinds + [_Kind.FORWARD] * (len(lines) - number)
+            kinds.append(_Kind.INTRO)
+            number += 1
+            continue
+        if not marked_only and (length := _quoted_header(lines, number, _rule_above(lines, kinds))):
+            kinds = _with_rule(lines, kinds)
+            if not _is_marked(lines, number + length):
+                return kinds + [_Kind.CUT] * (len(lines) - number)
+            kinds += [_Kind.INTRO] * length
+            number += length
+            continue
         length = attribution_length(lines, number)
         if length:
             following = next((n for n in range(number + length, min(number + length + 6, len(lines))) if lines[n].strip()), None)
@@ -226,11 +239,28 @@ def _kinds(lines: list[str], marked_only: bool = False) -> list[_Kind]:
     return _with_wraps(lines, kinds)
 
 
-def _is_quoted_header(lines: list[str], at: int, under_rule: bool) -> bool:
-    """Whether a quoted mail begins here: its separator, or a block of its header fields."""
+def _quoted_header(lines: list[str], at: int, under_rule: bool) -> int:
+    """How many lines a quoted mail's header takes from here: its separator, the block of its fields, or both; 0 for none."""
     if is_original_separator(lines[at]):
-        return True
-    return bool((under_rule or label_of(lines[at])) and header_block_length(lines, at, under_rule))
+        below = next((n for n in range(at + 1, min(at + 4, len(lines))) if lines[n].strip()), len(lines))
+        return below - at + header_block_length(lines, below, True) if below < len(lines) and label_of(lines[below]) else 1
+    if under_rule or label_of(lines[at]):
+        return header_block_length(lines, at, under_rule)
+    return notes_block_length(lines, at) if at + 1 < len(lines) and lines[at + 1][:1].isdigit() else 0
+
+
+def _is_marked(lines: list[str], at: int) -> bool:
+    """Whether the next line that is not blank carries a quote mark: then what is quoted is marked, and the rest is not."""
+    following = next((lines[n] for n in range(at, min(at + 6, len(lines))) if lines[n].strip()), "")
+    return is_quoted(following)
+
+
+def _answered_below(lines: list[str], at: int) -> bool:
+    """Whether marked lines follow here, and below them something without a mark that says something."""
+    if not _is_marked(lines, at):
+        return False
+    below = [line for line in lines[at:] if not is_quoted(line)]
+    return any(line.strip() for line in below[: signature_line(["x", *below]) - 1])
 
 
 def _rule_above(lines: list[str], kinds: list[_Kind]) -> bool:
@@ -238,13 +268,13 @@ def _rule_above(lines: list[str], kinds: list[_Kind]) -> bool:
     above = len(kinds) - 1
     while above >= 0 and kinds[above] is _Kind.BLANK and above > len(kinds) - 6:
         above -= 1
-    return above >= 0 and kinds[above] is _Kind.OWN and is_rule(lines[above])
+    return above >= 0 and kinds[above] is _Kind.OWN and (is_rule(lines[above]) or is_titled_rule(lines[above]))
 
 
 def _with_rule(lines: list[str], kinds: list[_Kind]) -> list[_Kind]:
     """A drawn line right above a quoted header belongs to it."""
     number = len(kinds)
-    while number and (kinds[number - 1] is _Kind.BLANK or (kinds[number - 1] is _Kind.OWN and is_rule(lines[number - 1]))):
+    while number and (kinds[number - 1] is _Kind.BLANK or (kinds[number - 1] is _Kind.OWN and (is_rule(lines[number - 1]) or is_titled_rule(lines[number - 1])))):
         number -= 1
     return kinds[:number] + [_Kind.BLANK] * (len(kinds) - number)
 
@@ -265,13 +295,13 @@ def _with_wraps(lines: list[str], kinds: list[_Kind]) -> list[_Kind]:
     return kinds
 
 
-def _between(lines: list[str], kinds: list[_Kind], find: Callable[[list[str]], int] = signature_line) -> list[str]:
-    """The own lines with the quotations between them; those behind the last and before the first own line go.
+def _between(lines: list[str], kinds: list[_Kind], find: Callable[[list[str]], int] = signature_line) -> tuple[int, int]:
+    """Where the own lines begin and end, with the quotations between them; those behind the last and before the first own line go.
 
     ``find`` says at which line the signature begins.
     """
     if not _any_words(lines, kinds, len(lines)):
-        return []
+        return 0, 0
     end = len(lines)
     for _ in range(MAX_ROUNDS):
         end = _without_tail(lines, kinds, end)
@@ -287,7 +317,7 @@ def _between(lines: list[str], kinds: list[_Kind], find: Callable[[list[str]], i
         own = next(n for n in range(begin, end) if kinds[n] is _Kind.OWN)
         if _Kind.QUOTE not in kinds[own:end]:
             begin = own
-    return lines[begin:end]
+    return begin, end
 
 
 def _without_tail(lines: list[str], kinds: list[_Kind], end: int) -> int:
@@ -296,7 +326,7 @@ def _without_tail(lines: list[str], kinds: list[_Kind], end: int) -> int:
     What the writer announces ("The log says:") stays, unless it begins like a quoted mail.
     """
     last = end
-    while last and kinds[last - 1] is not _Kind.OWN:
+    while last and (kinds[last - 1] is not _Kind.OWN or (last < end and is_rule(lines[last - 1]))):
         last -= 1
     first = next((n for n in range(last, end) if kinds[n] is _Kind.QUOTE), None)
     if last and first is not None and _Kind.INTRO not in kinds[last:end] and lines[last - 1].rstrip().endswith((":", "：")):

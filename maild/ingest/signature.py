@@ -11,23 +11,30 @@ MAX_SIGNATURE = 18  # lines below a delimiter that is not the strict one
 
 _DEVICE = (
     r"i ?phon\w*|i ?pad|i ?pod|mobile|mobil\w*|handy|smartphone|phone|cell\w*|android\S*|samsung|galaxy|black ?berry|windows|outlook|mail\w*|yahoo|airmail|htc|huawei|xiaomi|redmi|nokia|sony|lg|motorola|moto|pixel|oneplus|oppo"
-    r"|device|tablet\w*|ti-85|alcatel|proton\w*|gmx|web\.de|spark|thunderbird|k-9|aol|gmail|macbook|mac|imac|zte|honor|vivo|telefon\w*|téléphone|teléfono|dispositivo|appareil|gerät|portable|móvil|celular|cellulare|telefoon|toestel|telefonu|puhelime\w*|устройств\w*|айфон\w*|телефон\w*|смартфон\w*|bluemail|fairphone|boxer|fastmail|nine|mobiltelefon|mobilgerät"
+    r"|device|tablet\w*|ti-85|alcatel|proton\w*|gmx|web\.de|spark|thunderbird|k-9|aol|gmail|macbook|mac|imac|zte|honor|vivo|telefon\w*|téléphone|teléfono|dispositivo|appareil|gerät|portable|móvil|celular|cellulare|telefoon|toestel|telefonu|puhelime\w*|устройств\w*|айфон\w*|телефон\w*|смартфон\w*|bluemail|typeapp|mymail|hushmail|superhuman|missive|newton|edison|canary|mailspring|tuta\w*|posteo|zoho|zimbra|fairphone|boxer|fastmail|nine|mobiltelefon|mobilgerät|smartfon\w*|почт\w*|яндекс\S*|posta per|poczt\w+ dla|correo para|courrier pour|pošt\w+ pro|email para|e-post f[öo]r|sähköposti\w*|메일|メール|邮件|郵件|갤럭시|갤럭시\S*"
 )
 _PHONE = re2.compile(
     r"(?i)^[\s*_<(\[—–-]*("
-    rf"sent (from|via|with|by|using) (my |the |a |an )?(\S+ )?(\S+ )?(\S+ )?\[?({_DEVICE})\b[^,.]*([,.].*(typo|excuse|brevity|spelling|sorry|short).*)?"
-    rf"|(someone )?from (my )?({_DEVICE})[^,.]*|sent with .*"
-    r"|(get|download|hent|hämta|obtenir|télécharge[zr]|obtener|obter o|scarica|ottieni|pobierz|holen sie sich)\W+(outlook|bluemail|yahoo|aol|spark)\b.*|(outlook|bluemail) (für|voor|downloaden)\b.*"
-    r"|(отправлено|надіслано) (с|со|из|з|від) .*|.*(iphone|ipad|android)\S* gönderildi.*|(从|從|發自|发自|来自|來自).*(iphone|ipad|手机|手機|邮箱|android|发送|傳送|mail|outlook).*"
-    r"|(iphone|ipad|android)\s?から送信|(나의|내) (iphone|ipad|android|갤럭시).*|iphone에서 보냄"
+    rf"sent (from|via|with|by|using) (my |the |a |an )?(\S+ ){{0,5}}?\[?({_DEVICE})\b[^,.]*([,.].*(typo|excuse|brevity|spelling|sorry|short).*)?"
+    rf"|(someone )?from (my )?({_DEVICE})( \S+){{0,2}}|sent with .*"
+    r"|(从|從|發自|发自|发送自|来自|來自)\s?.{0,12}(iphone|ipad|手机|手機|邮箱|郵箱|android|mail|outlook).{0,12}"
     r")[\s*_>)\]…!.]*$"
 )
+# an app that offers itself: the word for "get" stands first or, in other languages, last
+_APP = r"outlook|bluemail|typeapp|yahoo|aol|spark|mymail"
+_GET = re2.compile(
+    rf"(?i)^\W{{0,3}}(get|download|hent|hämta|få|obten(ir|ez)|télécharge[rz]|obtener|obtén|descargar?|obter|obtenha|baixar?|scarica|ottieni|pobierz|uzyskaj|holen sie sich|hanki|lataa|stáhnout|získa(t|jte)|получит[ье]|скача(ть|йте)|отримати|завантажити|获取|下载|取得|獲取|下載)\b?[^.,]{{0,30}}({_APP})\b?[^.,]{{0,30}}$"
+    rf"|^\W{{0,3}}.{{0,30}}({_APP}).{{0,30}}(edinin|indirin|beziehen|herunterladen|holen|downloaden|入手(してください)?|ダウンロード|다운로드|받기|가져오기)( voor \w+)?\W{{0,3}}$"
+)
+_PLATFORM = re2.compile(r"(?i)ios|android|iphone|ipad|windows|\bmac\b|macos|mobile|^\W*\S+\W+\S+\W*$")
 _LINK = re2.compile(r"\(?<?https?://[^\s<>)]*[>)]?\)?")
 _SENT = re2.compile(
     r"(?i)^[\s*_<(\[—–-]*((diese (nachricht|e-?mail|mail) wurde )?(von|mit|vom) .*(gesendet|geschickt|verschickt|gesandt|versandt)|gesendet (von|mit|über|vom)\b|envoyé (depuis|de|à partir de|par|avec|via)\b|provenance :"
-    r"|enviad[oa] (desde|do|de|a partir d[oe]|via|pelo|con|com)\b|inviato (da|dal|con|tramite)\b|(verzonden|verstuurd) (vanaf|met|via|van)\b|(wysłane|wysłano) (z|ze|przez)\b|skickat från\b|(sendt|sent) fra\b|lähetetty\b|odesláno z\b)"
+    r"|enviad[oa] (desde|do|de|a partir d[oe]|via|pelo|con|com)\b|inviato (da|dal|con|tramite)\b|(verzonden|verstuurd) (vanaf|vanuit|met|via|van)\b|(wysłane|wysłano) (z|ze|przez)\b|skickat från\b|(sendt|sent) fra\b|lähetetty\b|(odesláno|odoslané|poslano|poslané) (z|ze|s|iz)\b"
+    r"|отправлено (с|со|из)\s|надіслано (з|із|від)\s|изпратено от\s|trimis de pe\b|elküldve\b|στάλθηκε από\s|נשלח מ|(أُرسلت|أرسلت|تم الإرسال) من|được gửi từ|dikirim dari\b|ส่งจาก|(发送自|傳送自|從|从).{0,30}(发送|傳送|發送)\W*$)"
+    r"|.*(gönderil(di|miştir)|から送信(されました)?|에서 (보냄|보냈습니다))\W{0,3}$"
 )
-_ANY_DEVICE = re2.compile(rf"(?i)({_DEVICE})")
+_ANY_DEVICE = re2.compile(rf"(?i)(?:^|[^a-z])({_DEVICE})")
 
 # formulas only: "thanks" is a word to the reader and stays
 _CLOSING = re2.compile(
@@ -47,7 +54,11 @@ def is_phone_line(line: str) -> bool:
     if len(line) > 300:
         return False
     words = _LINK.sub("", line)
-    return len(words) < 160 and bool(_PHONE.match(words) or (_SENT.match(words) and _ANY_DEVICE.search(words)))
+    if len(words) >= 160:
+        return False
+    if _PHONE.match(words) or (len(words) < 100 and _SENT.match(words) and _ANY_DEVICE.search(words)):
+        return True
+    return len(words) < 80 and bool(_GET.match(words) and _PLATFORM.search(words))
 
 
 def signature_start(text: str) -> int | None:
