@@ -119,7 +119,7 @@ def change(
 
 
 def check_names(desk: Desk, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Refuse users, groups, mailboxes, SLAs, categories and fields that the configuration does not know."""
+    """Refuse users, groups, mailboxes, SLAs, categories, organisations and fields that nobody knows."""
     import difflib
 
     settings = desk.office.settings
@@ -130,6 +130,9 @@ def check_names(desk: Desk, values: Mapping[str, Any]) -> dict[str, Any]:
         "sla": list(settings.sla.policies),
         "owner": list(settings.directory.users),
     }
+    if values.get("organisation"):
+        imported = people.organisation(desk.connection, str(values["organisation"]))
+        known["organisation"] = [*settings.directory.organisations, *([imported.name] if imported else [])]
     if settings.main.categories is not None:
         known["category"] = settings.main.categories
     result = dict(values)
@@ -150,11 +153,12 @@ def check_names(desk: Desk, values: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in result["fields"].items():
             if name not in settings.main.fields:
                 near = difflib.get_close_matches(name, settings.main.fields, 1)
-                raise UnknownValue(f"there is no field {name!r}" + (f"; did you mean {near[0]}?" if near else ""))
+                hint = f"did you mean {near[0]}?" if near else f"declared are {', '.join(settings.main.fields) or 'none'}"
+                raise UnknownValue(f"there is no field {name!r}; {hint}")
             try:
                 typed[name] = value if value in (None, "") else typed_value(settings.main.fields[name], str(value))
             except ValueError as error:
-                raise UnknownValue(f"{name}: {error}") from None
+                raise UnknownValue(f"{name}: {value!r} {error}") from None
         result["fields"] = typed
     return result
 

@@ -71,12 +71,12 @@ def run(argv: list[str]) -> int:
     from maild.errors import CaseError, ConfigError, MaildError, TransientError
 
     try:
-        result: Any = build()(argv, standalone_mode=False)
+        result: Any = build()(argv, prog_name="maild", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except typer.Exit as stop:
         return stop.exit_code
     except typer.TyperException as fault:
-        show.error(f"{fault}; see maild --help")
+        show.error(_usage(fault))
         return 2
     except typer.Abort:
         show.error("stopped")
@@ -99,11 +99,34 @@ def run(argv: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if error.filename is None:
+            return _own_fault(error)
+        show.error(f"{error.filename}: {(error.strerror or str(error)).lower()}; nothing was done")
+        return 2
     except Exception as error:
-        import traceback
+        return _own_fault(error)
 
-        from maild.cli.crash import write_report
 
-        where = write_report(traceback.format_exc())
-        show.error(f"a fault of maild's own ({type(error).__name__}: {error}); the details are in {where}")
-        return 70
+def _usage(fault: Any) -> str:
+    """What is wrong with the words of a command, which of them, and where to read on."""
+    from typer.core import TyperOption
+
+    param, ctx = getattr(fault, "param", None), getattr(fault, "ctx", None)
+    said = str(fault)
+    if said.startswith("Missing parameter") or (param is None and said.startswith("Missing")):
+        said = fault.format_message()
+    elif param is not None:
+        said = f"{param.opts[0] if isinstance(param, TyperOption) else (param.metavar or param.name.upper())}: {said}"
+    return f"{said.rstrip('.')}; see {ctx.command_path if ctx is not None else 'maild'} --help"
+
+
+def _own_fault(error: Exception) -> int:
+    """One line on stderr, the traceback in a file that is named there; returns the exit status."""
+    import traceback
+
+    from maild.cli.crash import write_report
+
+    where = write_report("".join(traceback.format_exception(error)))
+    show.error(f"a fault of maild's own ({type(error).__name__}: {error}); the details are in {where}")
+    return 70

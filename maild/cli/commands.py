@@ -8,9 +8,11 @@ import typer
 
 from maild.cli import (
     bundle,
+    case,
     check,
     config,
     daemon,
+    faq,
     history,
     init,
     inspect,
@@ -23,10 +25,9 @@ from maild.cli import (
     spool,
     status,
     template,
-    ticket,
     time_,
+    timelog,
     trace,
-    work,
 )
 
 
@@ -34,5 +35,5 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
     """Add every command to the command line; ``noun`` makes a group of commands on one noun."""
     for module in (init, daemon, check, config, status, inspect, oauth, bundle):
         module.register(app)
-    for module_ in (rules, template, ticket, work, mail, people, spool, outbox, trace, keys, history, time_):
+    for module_ in (rules, template, case, timelog, faq, mail, people, spool, outbox, trace, keys, history, time_):
         module_.register(app, noun)

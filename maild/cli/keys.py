@@ -115,6 +115,7 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
         found = invocation(ctx)
         settings = found.main()
         source = file.absolute()
+        source.open("rb").close()  # says so where it is not there, before anything is begun
         become_owner(settings.state_dir)
         lock(settings.state_dir)
         store = open_store(settings)

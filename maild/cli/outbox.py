@@ -81,6 +81,10 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
         if all_ and store is not None:
             with store.read() as connection:
                 ids = [entry.id for entry in outbox.listed(connection, states=[OutboxState.HELD])]
+            if not ids:
+                show.line("nothing is held")
+        elif not ids:
+            raise typer.BadParameter("name mails by their number, or --all; maild outbox lists them")
         _each(found, ids or [], "approve")
 
     @group.command()

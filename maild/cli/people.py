@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv as csv_module
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from maild.cli import show
-from maild.cli.context import invocation
+from maild.cli.context import Invocation, invocation
+
+if TYPE_CHECKING:
+    from maild.model.contact import Organisation
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -108,16 +111,28 @@ def _organisations(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None
             }  # fmt: skip
             show.block(yaml.safe_dump({"organisations": entries}, allow_unicode=True, sort_keys=False))
             return
-        named = set(found.main().directory.organisations)
-        twice = [one.name for one in wanted if one.name in named]
-        if twice:
-            show.error(f"{file}: {twice[0]!r} is in directory.yaml too; keep it in one place. Nothing was imported")
-            raise typer.Exit(1)
+        for number, one in enumerate(wanted, 2):
+            if wrong := _misfit(found, one):
+                show.error(f"{file}:{number}: {wrong}. Nothing was imported")
+                raise typer.Exit(1)
         store = found.store(make=True)
         assert store is not None
         with store.write() as connection:
             new = sum(people.save_organisation(connection, one) for one in wanted)
         show.line(f"{len(wanted)} organisations: {new} new, {len(wanted) - new} replaced")
+
+
+def _misfit(found: Invocation, wanted: Organisation) -> str:
+    """What keeps this organisation from being imported beside the configuration, '' if nothing does."""
+    settings = found.main_with_sla()
+    if wanted.name in settings.directory.organisations:
+        return f"{wanted.name!r} is in directory.yaml too; keep it in one place"
+    for name, one in settings.directory.organisations.items():
+        if shared := set(wanted.domains) & set(one.domains):
+            return f"the domain {min(shared)} is {name!r}'s in directory.yaml; keep it in one place"
+    if wanted.sla and settings.sla.policies and wanted.sla not in settings.sla.policies:
+        return f"there is no SLA {wanted.sla!r}; one of {', '.join(settings.sla.policies)}"
+    return ""
 
 
 def _contacts(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
@@ -207,7 +222,7 @@ def _contacts(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
         contact = _contact(ctx, who)
         store = invocation(ctx).store()
         assert store is not None
-        with store.read() as connection, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive, store.read() as connection:
             data = erasure.export(connection, contact)
             for one in data.pop("accepted"):
                 entry = spool.find(connection, one)
@@ -307,19 +322,31 @@ def _directory(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
         until: Annotated[str | None, typer.Option(help="The last day, 2026-12-01; without it the user is back.")] = None,
     ) -> None:  # fmt: skip
         """Say that a user is away until a day; round robin and least busy pass over them."""
-        from datetime import UTC, datetime, timedelta
+        from datetime import date, datetime, time, timedelta
+        from zoneinfo import ZoneInfo
 
-        from maild.store import people
+        from maild import clock
+        from maild.store import installation, people
 
         found = invocation(ctx)
         if user not in found.main().directory.users:
             show.error(f"there is no user {user!r}; maild user lists those there are")
             raise typer.Exit(1)
-        last = datetime.fromisoformat(until).replace(tzinfo=UTC) + timedelta(days=1) if until else None
+        last = None
+        if until:
+            try:
+                day = datetime.combine(date.fromisoformat(until), time.min, ZoneInfo(found.main().main.timezone))
+            except ValueError:
+                raise typer.BadParameter(f"{until!r} is no day: write 2026-12-01") from None
+            last = day + timedelta(days=1)
+            if last <= clock.now():
+                raise typer.BadParameter(f"{until} has passed; without --until the user is back")
         store = found.store(make=True)
         assert store is not None
         with store.write() as connection:
             people.set_away(connection, user, last)
+            said = f"user {user} is {f'away until {until}' if until else 'back'}"
+            installation.note_change(connection, found.who, said, clock.now())
         show.line(f"{user} is away until {until}" if until else f"{user} is back")
 
 

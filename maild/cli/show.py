@@ -55,6 +55,25 @@ def as_json(value: Any, *, lines: bool = False) -> None:
     typer.echo(json.dumps(value, default=_plain, ensure_ascii=True, indent=None if lines else 2))
 
 
+def csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Rows as CSV on stdout, in which no value can be taken for a formula (OWASP, CSV injection)."""
+    import csv as library
+
+    writer = library.writer(sys.stdout)
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_cell(row[name]) for name in columns])
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        value = value.get("email") or "; ".join(f"{key}={one}" for key, one in value.items())
+    elif isinstance(value, list):
+        value = " ".join(str(one) for one in value)
+    text = "" if value is None else str(value)
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A plain table on stdout, fitted to the terminal; off a terminal nothing is cut. Prints nothing without rows."""
     from rich.console import Console

@@ -7,10 +7,11 @@ import os
 import sqlite3
 from pathlib import Path
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from maild.errors import ConfigError, Fault
-from maild.store.schema import metadata, outbox, raw_messages
+from maild.store.numbers import continue_after
+from maild.store.schema import metadata, outbox, outbox_recipients, raw_messages
 from maild.store.unit_of_work import Store
 
 
@@ -19,6 +20,7 @@ def backup(store: Store, file: Path) -> int:
     assert store.path is not None
     part = file.with_name(file.name + ".part")
     part.unlink(missing_ok=True)
+    part.touch(mode=0o600)
     with contextlib.closing(sqlite3.connect(store.path)) as source, contextlib.closing(sqlite3.connect(part)) as target:
         source.backup(target, pages=1000)
         target.execute("PRAGMA journal_mode=DELETE")
@@ -59,6 +61,7 @@ def extract(store: Store, folder: Path, *, raw: bool) -> Store:
     """
     copy = Store(f"sqlite:///{folder}/copy.db", folder)
     copy.create_or_upgrade()
+    unsent = outbox.c.state.not_in(["sent", "discarded"])
     with store.read() as source, copy.engine.connect() as target:
         target.exec_driver_sql("ROLLBACK")
         target.exec_driver_sql("PRAGMA foreign_keys=OFF")
@@ -69,10 +72,13 @@ def extract(store: Store, folder: Path, *, raw: bool) -> Store:
                 continue
             query = select(table)
             if table is outbox:
-                query = query.where(outbox.c.state.not_in(["sent", "discarded"]))
+                query = query.where(unsent)
+            elif table is outbox_recipients:
+                query = query.where(outbox_recipients.c.outbox_id.in_(select(outbox.c.id).where(unsent)))
             target.execute(table.delete())
             for rows in source.execution_options(yield_per=500).execute(query).partitions(500):
                 target.execute(insert(table), [dict(row._mapping) for row in rows])
+        continue_after(target, outbox, source.execute(select(func.max(outbox.c.id))).scalar() or 0)
         target.commit()
     copy.close()
     return copy

@@ -11,7 +11,21 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, Insert, Integer, MetaData, String, Table, func, insert, select, text, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Insert,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 
 from maild.store.schema import cases
 
@@ -83,6 +97,12 @@ def give_back(connection: Connection, reserved: Reserved) -> None:
     """Return what was not used, where nobody took numbers since."""
     for table, (top, last) in reserved.unused().items():
         connection.execute(update(_sequence).where(_sequence.c.name == table, _sequence.c.seq == top).values(seq=last))
+
+
+def continue_after(connection: Connection, table: Table, last: int) -> None:
+    """Numbers of this table's rows go on behind ``last``, whatever rows there are (SQLite)."""
+    connection.execute(delete(_sequence).where(_sequence.c.name == table.name))
+    connection.execute(insert(_sequence).values(name=table.name, seq=last))
 
 
 def _next_case(connection: Connection, have: Mapping[str, int], first: int) -> int:

@@ -13,8 +13,9 @@ from builders import NOW, Room, mail, office
 from test_workflows import CLOSE, REMIND, SURVEY, change, resolve
 
 from maild.model.case import Status
+from maild.model.outbox import OutboxState, Sent
 from maild.schedule import beats, simulate
-from maild.store import schema
+from maild.store import outbox, schema
 from maild.store.unit_of_work import Store
 
 SLA = {"policies": {"Standard": {"escalations": [{"at": "50%", "of": "first_response", "notify": ["manager"]}]}}}
@@ -83,3 +84,16 @@ def test_the_command_prints_it(sqlite: Store, tmp_path: Path, capsys: Any, monke
     ]
     assert run(["--config", str(tmp_path / "config"), "simulate", "--until", "+1d"]) == 0
     assert "nothing would happen" in capsys.readouterr().out
+
+
+def test_mails_that_were_sent_do_not_stand_in_the_way_of_those_foretold(store: Store, tmp_path: Path) -> None:
+    room = made(store, tmp_path, DIGEST)
+    for number in range(4):  # so many that each number meets each address
+        room.receive(mail(sender=f"c{number}@y.example"))
+    with store.write() as connection:
+        waiting = outbox.listed(connection, states=[OutboxState.PENDING])
+        outbox.record(
+            connection, [outbox.Result(one, {address: Sent("250 taken") for address in one.waiting}, room.now) for one in waiting]
+        )
+    foretold = simulate.run(room.office.settings, store, room.now, room.now + timedelta(days=8))
+    assert "workflow:Monday" in {one.by for one in foretold}
