@@ -40,6 +40,7 @@ def check(
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as faults.")] = False,
     connect: Annotated[bool, typer.Option("--connect", help="Also try IMAP, smarthost, database and sockets.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Read and compare the files only, as before a start.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="First write renamed keys under their present names; comments stay.")] = False,
     format: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TEXT,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
@@ -47,6 +48,8 @@ def check(
     if as_json:
         format = Format.JSON
     target = path or ctx.obj.folder
+    if fix:
+        _fix(target)
     settings, faults, unused = _read(target, quick)
     lines: list[dict[str, Any]] = []
     if connect and settings is not None:
@@ -56,6 +59,24 @@ def check(
     _print(target, settings, faults, unused, lines, format)
     wrong = [fault for fault in faults if strict or fault.severity == "error"]
     raise typer.Exit(1 if wrong or any(not line["ok"] for line in lines) else 0)
+
+
+def _fix(target: Path) -> None:
+    """Write the renamed keys of this file, or of every file of this directory, under their present names."""
+    from maild.plain.replacing import replace
+    from maild.settings import renamed, single
+    from maild.settings.load import Reading
+
+    if str(target) == "-":
+        raise typer.BadParameter("--fix writes files, and standard input is none")
+    documents = [single.document(target)] if target.is_file() else Reading(target).documents.values()
+    for document in documents:
+        edits = renamed.edits(document)
+        if edits:
+            begins = b"\xef\xbb\xbf" if Path(document.file).read_bytes().startswith(b"\xef\xbb\xbf") else b""
+            replace(Path(document.file), begins + renamed.fixed(document).encode())
+        for edit in reversed(edits):
+            show.error(f"{document.file}:{edit.line}: {edit.path[-1]} is written {edit.now}")
 
 
 def _read(target: Path, quick: bool) -> tuple[Settings | None, Sequence[Fault], list[str]]:

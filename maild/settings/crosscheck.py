@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from maild.errors import Fault
 from maild.plain.domains import fold_address, to_ascii
-from maild.settings import lists, references, rule_sets, strays
+from maild.settings import lists, references, renamed, rule_sets, strays
 from maild.settings.faults import PAGE, nearest, page_of
 from maild.settings.references import Reference
 from maild.settings.source import Document
@@ -30,6 +30,7 @@ def faults(reading: Reading) -> list[Fault]:
             fault = _unknown(reading, reference, known)
             if fault is not None and (fault.line, fault.column) not in document.bad:
                 found.append(fault)
+        found += renamed.faults(document)
     found += _addresses(reading)
     found += _directory(reading)
     if reading.complete:

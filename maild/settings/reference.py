@@ -66,6 +66,16 @@ A newline at the end is dropped.
 `in_list: lists/vip.txt` names a file within the configuration directory: a `.txt` has an entry a line (`#` begins a
 comment); of a `.csv` the first column counts, or with `lists/vip.csv:domain` the column of that name.
 
+## Renamed keys
+
+These are still read, with a warning that shows the line as it is written now. `maild check --fix` writes it so; comments and all
+else stay as they are.
+
+| was | is |
+|---|---|
+| `stop: false` in a rule | `continue: true` |
+| `on: EVENT` in a workflow | `event: EVENT`: to YAML 1.1 tools `on` is the word true |
+
 ## What is not read
 
 Files in `rules/` that do not end in `.yaml` (`30-vip.yml`, `10-a.yaml~`, `.rpmnew`) and templates with other names are

@@ -4,7 +4,6 @@ was there.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from maild.errors import ConfigError, Fault
+from maild.plain.replacing import replace
 from maild.settings.load import load
 from maild.settings.models import Settings
 
@@ -86,20 +86,7 @@ def put(folder: Path, files: Mapping[str, str], now: datetime) -> Path | None:
     wanted = {name.removeprefix("rules/"): text.encode() for name, text in files.items() if name.startswith("rules/")}
     for name, raw in wanted.items():
         if before.get(name) != raw:
-            _write(rules / name, raw)
+            replace(rules / name, raw)
     for name in before.keys() - wanted.keys():
         (rules / name).unlink()
     return kept
-
-
-def _write(path: Path, raw: bytes) -> None:
-    """Write a file whole or not at all; one that is there keeps its mode."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.new")
-    with beside.open("wb") as handle:
-        handle.write(raw)
-        handle.flush()
-        os.fsync(handle.fileno())
-    if path.exists():
-        beside.chmod(path.stat().st_mode & 0o777)
-    beside.replace(path)

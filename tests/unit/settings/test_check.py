@@ -231,3 +231,68 @@ def test_config_show_hides_secrets(run: Run, folder: Path, monkeypatch: pytest.M
     assert result.exit_code == 0
     assert 'outbound.smtp.password: {"env": "SMTP_PASSWORD"}' in result.stdout
     assert "geheim" not in result.output
+
+
+OLD_RULES = """# our rules
+rules:
+  - name: A   # the first
+    when: {subject: x}
+    "stop": False   # go on, please
+  - {name: B, when: {subject: y}, stop: true, reply: none} # both on one line
+"""
+NEW_RULES = """# our rules
+rules:
+  - name: A   # the first
+    when: {subject: x}
+    continue: true   # go on, please
+  - {name: B, when: {subject: y}, continue: false, reply: none} # both on one line
+"""
+
+
+def test_renamed_keys_are_warned_of_with_the_new_line(run: Run, folder: Path) -> None:
+    (folder / "rules" / "10-a.yaml").write_text(OLD_RULES)
+    result = run("check", folder)
+    assert result.exit_code == 0
+    assert "10-a.yaml:5:5: warning: 'stop' is called 'continue' now" in result.stdout
+    assert "write: continue: true; maild check --fix does it" in result.stdout
+    assert run("check", folder, "--strict").exit_code == 1
+    assert run("check", "-", stdin=OLD_RULES).stdout.count("is called 'continue' now") == 2
+    assert (folder / "rules" / "10-a.yaml").read_text() == OLD_RULES
+
+
+def test_fix_writes_renamed_keys_and_leaves_all_else_as_it_is(run: Run, folder: Path) -> None:
+    rules, flows = folder / "rules" / "10-a.yaml", folder / "workflows.yaml"
+    rules.write_text(OLD_RULES)
+    rules.chmod(0o640)
+    flows.write_bytes(b"\xef\xbb\xbfworkflows:\r\n  - name: S\r\n    on: rated  # the event\r\n    do: [{tag: x}]\r\n")
+    result = run("check", folder, "--fix", "--strict")
+    assert result.exit_code == 0, result.output
+    assert rules.read_text() == NEW_RULES
+    assert rules.stat().st_mode & 0o777 == 0o640
+    assert flows.read_bytes() == b"\xef\xbb\xbfworkflows:\r\n  - name: S\r\n    event: rated  # the event\r\n    do: [{tag: x}]\r\n"
+    assert result.stderr.splitlines() == [
+        f"{flows}:3: on is written event: rated",
+        f"{rules}:5: stop is written continue: true", f"{rules}:6: stop is written continue: false",
+    ]  # fmt: skip
+    before = rules.stat().st_mtime_ns
+    assert run("check", folder, "--fix").stderr == ""
+    assert rules.stat().st_mtime_ns == before
+
+
+def test_fix_of_one_file_and_of_standard_input(run: Run, folder: Path, tmp_path: Path) -> None:
+    (folder / "rules" / "10-a.yaml").write_text(OLD_RULES)
+    (folder / "rules" / "20-b.yaml").write_text(OLD_RULES.replace("name: A", "name: C").replace("name: B", "name: D"))
+    alone = tmp_path / "draft.yaml"
+    alone.write_text(OLD_RULES)
+    assert run("check", folder / "rules" / "10-a.yaml", "--fix").exit_code == 0
+    assert run("check", alone, "--fix").exit_code == 0
+    assert (folder / "rules" / "10-a.yaml").read_text() == alone.read_text() == NEW_RULES
+    assert "stop" in (folder / "rules" / "20-b.yaml").read_text()
+    assert run("check", "-", "--fix", stdin=OLD_RULES).exit_code == 2
+
+
+def test_fix_leaves_a_file_alone_that_cannot_be_read(run: Run, folder: Path) -> None:
+    (folder / "rules" / "10-a.yaml").write_text(OLD_RULES + "  - {name: [\n")
+    result = run("check", folder, "--fix")
+    assert result.exit_code == 1
+    assert (folder / "rules" / "10-a.yaml").read_text() == OLD_RULES + "  - {name: [\n"
