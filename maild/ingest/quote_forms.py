@@ -5,7 +5,11 @@ All patterns are RE2 (linear time) and meet single lines or a few joined ones, n
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import re2
+
+from maild.plain.patterns import Beginnings
 
 MAX_LINE = 500  # characters of a line that are looked at
 _AS_READ = {0xA0: " ", 0x202F: " ", 0x2009: " ", 0x3000: " ", 0x2019: "'", 0xFEFF: None} | dict.fromkeys([0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
@@ -83,6 +87,10 @@ _BELOW = re2.compile(
 )
 
 
+# Nearly no line begins like any of these, and one question says so.
+_begins = lru_cache(maxsize=8)(Beginnings(_ORIGINAL, _FORWARDED, _STARTS).may_begin)
+
+
 def is_quoted(line: str) -> bool:
     """Whether the line carries a quote mark of its own."""
     return line[:4].lstrip(" \t")[:1] in (">", "＞", "›")
@@ -103,17 +111,17 @@ def is_original_separator(line: str) -> bool:
     line = line[:MAX_LINE]
     if line[:1] == ">" and _MARKED_START.match(line):
         return True
-    return bool(_ORIGINAL.match(line)) or (line[:2] in ("--", "__") and bool(_DASHED.match(line)) and bool(_ADDRESSED.search(line) or _DATED.search(line)))
+    return (_begins(line) and bool(_ORIGINAL.match(line))) or (line[:2] in ("--", "__") and bool(_DASHED.match(line)) and bool(_ADDRESSED.search(line) or _DATED.search(line)))
 
 
 def is_forward_separator(line: str) -> bool:
     """``---------- Forwarded message ---------``, ``Begin forwarded message:`` and the like."""
-    return len(line) < 120 and bool(_FORWARDED.match(line))
+    return len(line) < 120 and _begins(line) and bool(_FORWARDED.match(line))
 
 
 def is_rule(line: str) -> bool:
     """A line drawn of dashes or underscores."""
-    return len(line) < 200 and bool(_RULE.match(line))
+    return len(line) < 200 and line.lstrip(" \t")[:1] in "-_=—–*" and bool(_RULE.match(line))
 
 
 def is_titled_rule(line: str) -> bool:
@@ -142,7 +150,7 @@ def points_below(text: str) -> bool:
 def attribution_length(lines: list[str], at: int) -> int:
     """How many lines from ``at`` are one attribution ("On … Jo Doe wrote:"); 0 for none. Looks at six lines at most."""
     first = lines[at][:MAX_LINE].strip()
-    if not first or (first[-1] not in ":：" and not _STARTS.match(first) and not ("@" in first and _WITH_ADDRESS.search(first)) and not (":" in first and _TIME.search(first) and _DATED.search(first))):
+    if not first or (first[-1] not in ":：" and not (_begins(first) and _STARTS.match(first)) and not ("@" in first and _WITH_ADDRESS.search(first)) and not (":" in first and _TIME.search(first) and _DATED.search(first))):
         return 0
     joined = ""
     for count, line in enumerate(lines[at : at + 6], 1):

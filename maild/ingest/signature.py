@@ -113,7 +113,7 @@ def _delimiter(lines: list[str]) -> int | None:
         if not line.strip():
             continue
         below -= 1
-        if written and len(line) < 100 and _DELIMITER.match(line):
+        if written and len(line) < 100 and line.lstrip(" \t")[:1] in "-—–_" and _DELIMITER.match(line):
             strict = line.rstrip("\r") == _STRICT
             if strict or (below <= MAX_SIGNATURE and (line.strip("_ ") != "" or _is_footer(lines[number + 1 :]))):
                 return number

@@ -73,12 +73,12 @@ def has_words(text: str, phrase: str) -> bool:
     without blanks between words (Han, kana, Thai …) it may be anywhere.
     """
     phrase = phrase.strip()
-    if not phrase:
+    at = text.find(phrase)
+    if not phrase or at < 0:
         return False
     first, last = phrase[0], phrase[-1]
     open_left = not _is_word(first) or _UNSPACED.match(first) is not None
     open_right = not _is_word(last) or _UNSPACED.match(last) is not None
-    at = text.find(phrase)
     while at >= 0:
         end = at + len(phrase)
         left = at == 0 or open_left or not _is_word(text[at - 1])

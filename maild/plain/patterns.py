@@ -45,6 +45,21 @@ def compiled(pattern: str) -> Any:
         raise ValueError(_sentence(pattern, error)) from None
 
 
+class Beginnings:
+    """Whether a text may begin with one of these patterns (as `re2.compile` gives them): one question for all, without the
+    places, costs a tenth of what asking each does. Where RE2 has too little memory to know, the answer is yes."""
+
+    def __init__(self, *wanted: Any) -> None:
+        self._set = re2.Set.MatchSet(options(64 << 20))
+        self._set.Add("")  # begins every text: where even this is missing from an answer, RE2 does not know
+        for each in wanted:
+            self._set.Add(each.pattern)
+        self._set.Compile()
+
+    def may_begin(self, text: str) -> bool:
+        return bool(self._set.Match(text) != [0])
+
+
 def _sentence(pattern: str, error: Exception) -> str:
     said = error.args[0] if error.args else b""
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)

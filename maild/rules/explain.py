@@ -20,11 +20,8 @@ def plain(value: Any) -> Any:
     kind = type(value)
     if kind in _AS_THEY_ARE:
         return value
-    if kind is Condition:  # a trace has hundreds of these, so they do without what follows
-        return {
-            "text": value.text, "held": value.held, "seen": value.seen, "words": list(value.words),
-            "parts": [plain(part) for part in value.parts],
-        }  # fmt: skip
+    if kind is Tried:  # a trace has hundreds of these and of their conditions, so they do without what follows
+        return {"rule": value.rule, "matched": value.matched, "condition": _plain_condition(value.condition), "why": value.why}
     names = _NAMES.get(kind)
     if names is None:
         names = _NAMES[kind] = _names(kind)
@@ -43,6 +40,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return float(value)
     return value
+
+
+def _plain_condition(value: Condition | None) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    return {
+        "text": value.text, "held": value.held, "seen": value.seen, "words": list(value.words),
+        "parts": [_plain_condition(part) for part in value.parts],
+    }  # fmt: skip
 
 
 def _names(kind: type) -> tuple[tuple[str, str], ...]:

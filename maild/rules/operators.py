@@ -6,9 +6,10 @@ None where it does not hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import contains
 from typing import Any
 
 from maild.plain import patterns
@@ -97,24 +98,18 @@ def _test(field: str, operator: str, operand: Any, context: Context) -> Test:
             table = {is_needle(field, each): each for each in operand}
             return lambda view, i: _one(table.get(is_value(view, field, i)))
         case "contains":
-            needles = [(fold(each), each) for each in operand]
-            return lambda view, i: _kept(each for needle, each in needles if needle in view.folded(field)[i])
+            return _texts(field, [(fold(each), each) for each in operand], contains)
         case "contains_all":
             needles = [(fold(each), each) for each in operand]
             return lambda view, i: operand if all(needle in view.folded(field)[i] for needle, _ in needles) else None
         case "words":
-            needles = [(fold(each).strip(), each) for each in operand]
-            return lambda view, i: _kept(each for needle, each in needles if has_words(view.folded(field)[i], needle))
+            return _texts(field, [(fold(each).strip(), each) for each in operand], has_words)
         case "starts_with":
             needles = [(fold(each).lstrip(), each) for each in operand]
-            return lambda view, i: _kept(
-                each for needle, each in needles if view.folded(field)[i].lstrip().startswith(needle)
-            )
+            return _texts(field, needles, lambda text, needle: text.lstrip().startswith(needle))
         case "ends_with":
             needles = [(fold(each).rstrip(), each) for each in operand]
-            return lambda view, i: _kept(
-                each for needle, each in needles if view.folded(field)[i].rstrip().endswith(needle)
-            )
+            return _texts(field, needles, lambda text, needle: text.rstrip().endswith(needle))
         case "domain":
             domains = {domain_needle(each): each for each in operand}
             return lambda view, i: _domain(view.addresses(field)[i], domains)
@@ -129,6 +124,16 @@ def _test(field: str, operator: str, operand: Any, context: Context) -> Test:
         case "exists" | "empty":  # true of the value that is looked at: `exists: false`, `empty: true` never come here
             return lambda view, i: ()
     raise AssertionError(operator)
+
+
+def _texts(field: str, needles: Sequence[tuple[str, str]], fits: Callable[[str, str], bool]) -> Test:
+    """Whether the folded value and a needle (folded, as it was written) fit: asked of every rule, so with little around."""
+
+    def test(view: Any, i: int) -> Words | None:
+        text = view.folded(field)[i]
+        return tuple([written for needle, written in needles if fits(text, needle)]) or None
+
+    return test
 
 
 def _bytes(field: str, text: str) -> str:
