@@ -16,14 +16,17 @@ from maild.plain.patterns import options
 
 # What servers and mail clients write in front of the subject that they answer: with a colon enough alone.
 _PREFIX = re.compile(
-    r"""^\s*(?:\[[^\]]{1,40}\]\s*)?(?:
-      automatic\ repl(?:y|ies)|auto(?:mated)?[- ]?(?:reply|response|responder|answer|respons)|autoreply
+    r"""^\s*(?:\[[^\]]{1,40}\]\s*)?[\[(]?(?:
+      automatic\ (?:repl(?:y|ies)|response)|auto(?:mated)?[- ]?(?:reply|response|responder|answer|respons)|autoreply
       |out[- ]of[- ](?:the[- ])?office(?:\ (?:auto[- ]?reply|reply|response|notification|message|notice))?
-      |[^:\n]{2,60}\ is\ (?:currently\ )?(?:out\ of\ (?:the\ )?office|on\ (?:vacation|leave|holiday))
-      |auto(?=\s*:\s*(?:re|aw|sv|antw|rv|.{1,60}\bout\ of\b))|vacation\ (?:reply|message|notice|response)
-      |automatische\ (?:antwort|abwesenheits\w+|r[üu]ckmeldung)|abwesenheits(?:notiz|nachricht|meldung|info\w*|assistent)
+      |(?P<who>[^:\n]{2,60})\ (?:is\ (?:currently\ )?(?:out\ of\ (?:the\ )?office|on\ (?:vacation|leave|holiday))|ist\ (?:zurzeit\ )?(?:au(?:ß|ss)er\ Haus|im\ Urlaub|abwesend|nicht\ im\ (?:Haus|Büro))
+        |está\ (?:fuera\ de\ (?:la\ )?oficina|ausente)|est\ (?:absente?|en\ congés?)|è\ (?:fuori\ (?:sede|ufficio)|assente)|is\ (?:afwezig|niet\ aanwezig))
+      |\[?auto\]?(?=\s*:?\s*(?:re|aw|sv|antw|rv|.{1,60}\b(?:out\ of|au(?:ß|ss)er\ haus|abwesend|absente?|fuera|ausente|assente|fuori|afwezig|away|fr[åa]nvarande|poissa|nieobecn\w+)\b))|vacation\ (?:reply|message|notice|response)
+      |automatische\ (?:antwort|abwesenheits\w+|r[üu]ckmeldung|eingangsbest[äa]tigung)|abwesenheits(?:notiz|nachricht|meldung|info\w*|assistent)
       |automatisch\ antwoord|automatische\ (?:reactie|beantwoording)|afwezigheids(?:bericht|assistent|melding)
-      |r[ée]ponse\ automatique|absente?\ du\ bureau|absence\ du\ bureau|message\ d'absence
+      |r[ée]ponse\ automatique(?:\ d'absence)?|absente?\ du\ bureau|absence\ du\ bureau|(?:message|avis)\ d'absence|resposta\ autom[àa]tica
+      |automaatvastus|autom[āa]tisk[āa]\ atbilde|automatinis\ atsakymas|trả\ lời\ tự\ động|balasan\ otomatis|jawapan\ automatik|erantzun\ automatikoa|sjálfvirkt\ svar
+      |ausência\ (?:do\ escritório|temporária)|aviso\ de\ ausencia|ofis\ dışında|поза\ офісом|вне\ офиса|автоматическое\ сообщение\ об\ отсутствии|پاسخ\ خودکار|(?:การ)?ตอบกลับอัตโนมัติ
       |respuesta\ autom[áa]tica|fuera\ de\ (?:la\ )?oficina|risposta\ automatica|fuori\ (?:sede|ufficio)
       |resposta\ autom[áa]tica|fora\ do\ escrit[óo]rio|odpowied[źz]\ automatyczna|automatyczna\ odpowied[źz]
       |autosvar|auto(?:matiskt|matisk)\ (?:svar|fr[åa]nvaromeddelande)|fr[åa]nvaromeddelande|fraværs(?:melding|besked)
@@ -32,9 +35,10 @@ _PREFIX = re.compile(
       |автоматический\ ответ|автоответ(?:чик)?|автоматична\ відповідь|автоматичен\ отговор|αυτόματη\ απάντηση
       |תשובה\ אוטומטית|מענה\ אוטומטי|الرد\ التلقائي|رد\ تلقائي|自动(?:回复|答复)|自動(?:回覆|回復|返信|応答)
       |不在(?:通知|の連絡)|자동\s?(?:회신|응답|답장)
-    )\s*(?P<end>[:：]|[\-–—!.(\[]|\Z)""",
+    )\s*(?P<end>[:：\])]|(?<=\])|[\-–—!.(\[]|\Z)""",
     re.IGNORECASE | re.VERBOSE,
 )
+_ENOUGH = (":", "：", "]", ")")
 _ANSWER = re.compile(
     r"\s*(?:re|aw|sv|vs|antw?|rv|rif|ynt|odp|ref|回复|答复|回覆|отв|на)\s*(?:\[\d+\])?\s*[:：]", re.IGNORECASE
 )
@@ -43,7 +47,7 @@ _SUBJECT = re.compile(
     r"out[- ]of[- ](?:the )?office|\booo\b|automatic(?:ally)? (?:generated )?(?:reply|response)|auto[- ]?(?:reply|response)|abwesen"
     r"|nicht im (?:büro|haus)|(?:im|in) urlaub|on (?:vacation|annual leave|holiday|leave)|réponse auto|absent|fuera de la"
     r" oficina|fuori ufficio|automática|afwezig|frånvaro|vacation|poissa|nieobecn|fravær|ikke til stede|au(?:ß|ss)er haus|ausente"
-    r"|poza biurem|mimo kancelář|házon kívül|автоответ|отпуск|вне офиса|不在|부재",
+    r"|poza biurem|ikke til stede|fraværende|nepřítom|нет на месте|отсутств|外出中|休假|távol|assente|mimo kancelář|házon kívül|автоответ|отпуск|вне офиса|不在|부재",
     re.IGNORECASE,
 )
 
@@ -137,7 +141,7 @@ def absence_signs(message: Message, machine: bool) -> tuple[str, ...]:
     subject = unicodedata.normalize("NFC", message.subject)
     shown = f"Subject: {subject[:80]}"
     prefix = _PREFIX.match(subject)
-    if prefix is not None and (prefix["end"] in (":", "：") or machine):
+    if prefix is not None and ((prefix["end"] in _ENOUGH and not prefix["who"]) or machine):
         return (shown,)
     signs: list[str] = []
     points = 0

@@ -23,6 +23,7 @@ MAX_TEXT = 200_000
 _DAEMON = re2.compile(
     r"(?i)^(mailer[-_.]?daemon|mail[-_.]?daemon|mdaemon|maildelivery|mail\.delivery\.system|mail-?delivery-?(sub)?system|bounces?|ndr|nondelivery|mailsystem|mail-system)$"
 )
+_MAILER_DAEMON = re2.compile(r"(?i)^mailer[-_.]?daemon$")
 _DAEMON_NAME = re2.compile(
     r"(?i)^\W*((internet )?(e?mail(er)?|message)[ -]?(deliver(y|er)?|daemon)( (sub)?system| agent| service| notification| status)?|delivery (sub)?system|mail ?administrator|mailer-daemon\S*)( at \S+)?\W*$"
 )
@@ -148,6 +149,8 @@ def _is_report(message: Message, report: str, returned: str, certain: bool, null
     body = bool(_BODY.search(" ".join(report[:6_000].split())))
     if certain and (message.content_type == "multipart/report" or daemon or system or subject):
         return True
+    if _MAILER_DAEMON.match(local) and not _person_like(message):
+        return True  # in whatever language: nobody else writes under this name
     if daemon:
         return subject or body or nobody or bool(returned.strip()) or not report.strip()
     if _person_like(message) or (passed_on and not nobody):

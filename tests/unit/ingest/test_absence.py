@@ -39,6 +39,20 @@ PREFIXED = [
     "Răspuns automat: comandă",
     "Αυτόματη απάντηση: παραγγελία",
     "תשובה אוטומטית: הזמנה",
+    "Automaatvastus: tellimus",
+    "Automātiskā atbilde: pasūtījums",
+    "Automatinis atsakymas: užsakymas",
+    "Trả lời tự động: đơn hàng",
+    "Balasan otomatis: pesanan",
+    "ตอบกลับอัตโนมัติ: คำสั่งซื้อ",
+    "پاسخ خودکار: سفارش",
+    "Вне офиса: заказ",
+    "Avis d'absence : facture",
+    "Ausência temporária: pedido",
+    "[Auto-Reply] Your order",
+    "(Auto-Reply) Your order",
+    "Automatic response: Your order",
+    "AUTO: Jo Doe ist außer Haus (Rückkehr am 01.12.2026)",
 ]
 
 # Notes without any header and with an ordinary subject.
@@ -104,6 +118,7 @@ PERSONAL = [
         "Hi,\n\nthanks for your message. I am out of the office until Thursday, could we talk on Friday? In urgent cases"
         " please contact Al.",
     ),
+    ("Unser Techniker ist im Urlaub: wer hilft jetzt?", "Bitte um Rückruf."),
     ("Vacation request", "I am on annual leave from 1 Dec. Please contact payroll. Until Monday I need access."),
     ("Re: [#12] Printer", "Thank you for your message. The printer works again."),
     ("Re: [#12] Order", "Danke für Ihre Nachricht. In dringenden Fällen rufe ich Sie an. Bis zum 5. reicht es."),

@@ -242,6 +242,13 @@ def test_a_notice_of_amazon_is_a_bounce_only_if_it_tells_of_one() -> None:
     assert read(mail('{"notificationType":"Bounce","bounce":', sender="no-reply@sns.example")) is None
 
 
+def test_the_mail_daemon_itself_writes_nothing_but_reports_in_any_language() -> None:
+    found = read(mail("Tuesan tu mezu:\n\njo@shop.example\n", subject="Mezu"))
+    assert found is not None
+    assert [one.address for one in found.recipients] == ["jo@shop.example"]
+    assert read(mail("Bihotz.\n", subject="Mezu", more="Auto-Submitted: auto-replied\n")) is None
+
+
 def test_a_report_without_any_recipient_is_still_a_bounce() -> None:
     found = read(mail("<<< No Message Collected >>>\n", subject="Returned mail: see transcript for details"))
     assert found == BounceReport(())

@@ -71,7 +71,7 @@ def test_mail_made_by_machines_is_no_answer() -> None:
         "From: Shop <no-reply@shop.example>",
         "From: <do_not_reply@shop.example>",
         "From: noreply-orders@shop.example",
-        "From: MAILER-DAEMON@shop.example",
+        "From: bounces@shop.example",
     ],
 )
 def test_common_signs_make_it_likely(headers: str) -> None:
