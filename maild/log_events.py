@@ -95,6 +95,9 @@ EVENTS: dict[str, Event] = {
     "message.released": Event("a held message was released by a person"),
     "message.discarded": Event("a message was discarded by a rule or a person"),
     "message.retried": Event("a message could not be processed and is tried again", _SPOOL, "warning"),
+    "message.taken_over": Event(
+        "a worker was stopped for longer than its lease; another did its work, and nothing was done twice",
+        "if it comes again: the machine is overloaded, or was suspended", "warning"),
     "message.failed": Event(
         "a fault of maild's own while processing a message; the message is kept and tried again",
         "report it: maild bundle {message_id}", "error"),

@@ -78,7 +78,12 @@ class Mailroom:
         }  # fmt: skip
         with self.store.write() as connection:
             connection.execution_options(**{numbers.RESERVED: reserved})
+            mine = spool.in_hand(connection, entries)
             for entry in entries:
+                if entry.seq not in mine:
+                    log.warning("message.taken_over", spool_id=entry.id, message_id=entry.message_id)
+                    failed.pop(entry.seq, None)
+                    continue
                 if entry.seq not in readings:
                     continue
                 if (found := ahead[entry.seq]) is not None:
@@ -130,10 +135,12 @@ class Mailroom:
 
     def _retry(self, entry: SpoolEntry, reason: str, now: datetime) -> None:
         if entry.attempts < spool.TRIES:
-            spool.give_back(self.store, [entry.seq], failed=reason, delay=RETRY_SECONDS * 4 ** (entry.attempts - 1))
+            spool.give_back(self.store, [entry], failed=reason, delay=RETRY_SECONDS * 4 ** (entry.attempts - 1))
             log.warning("message.retried", spool_id=entry.id, message_id=entry.message_id, reason=reason)
             return
         with self.store.write() as connection:
+            if not spool.in_hand(connection, [entry]):
+                return
             spool.hold(connection, entry.seq, f"the mailroom failed {entry.attempts} times: {reason}", now)
         log.error("message.held", spool_id=entry.id, message_id=entry.message_id, reason=reason)
 

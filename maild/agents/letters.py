@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 
 _WORD = re.compile(r"\[maild:[a-z0-9.]+\]", re.IGNORECASE)
+# The marks before our line stand on its own line: across blank ones the search would be quadratic.
 _WHERE = re.compile(r"[>|\s*_]*your reply (?:goes to\b.*|stays internal)[\s*_.]*\Z", re.IGNORECASE)
-_INTERNAL = re.compile(r"(?im)^[>|\s*_]*your reply stays internal\b")
-_PUBLIC = re.compile(r"(?im)^[>|\s*_]*your reply goes to\b")
+_INTERNAL = re.compile(r"(?im)^[>|*_ \t\xa0]*your reply stays internal\b")
+_PUBLIC = re.compile(r"(?im)^[>|*_ \t\xa0]*your reply goes to\b")
 _SIGNATURES = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature"})
 
 
@@ -105,9 +106,10 @@ def block_of(message: Message) -> Block:
 def own_words(message: Message) -> str:
     """What the agent wrote: of a mail to a customer rather too little than a quotation too much."""
     lines = [line for line in message.new_text.split("\n") if not _WORD.fullmatch(line.strip())]
-    while lines and (not lines[-1].strip("|> \t") or _WHERE.match(lines[-1])):
-        cut = bool(lines[-1].strip())
-        lines.pop()
+    while lines and _is_leftover(lines[-1]):
+        cut = False
+        while lines and _is_leftover(lines[-1]):
+            cut |= bool(lines.pop().strip())
         if cut:
             lines = reply_text.new_text("\n".join(lines), "").split("\n") if any(map(str.strip, lines)) else []
     if any(is_marker(line) for line in lines):
@@ -116,6 +118,11 @@ def own_words(message: Message) -> str:
     if said and all(is_quoted(line) for line in said):
         return ""
     return "\n".join(lines)
+
+
+def _is_leftover(line: str) -> bool:
+    """Whether the line is what is left of a quotation: marks alone, or our own line on where a reply goes."""
+    return not line.strip("|> \t") or _WHERE.match(line) is not None
 
 
 def only_signs(text: str, letter: Letter) -> bool:

@@ -28,7 +28,11 @@ _QUOTES = "\"'`“”„‟‘’‚«»‹›「」"
 _BULLETS = "-*•·–—‣◦▪●○∙⁃"
 _NAME = re.compile(r"[#＃﹟]([^\W\d_]+(?:[-_][^\W\d_]+)*)[ \t]*[:：]?(.*)\Z", re.DOTALL)
 _ESCAPED = re.compile(r"[#＃﹟]{2}(?![#＃﹟])")
-_ADDRESS = re.compile(r"(?:mailto:)?([^\s<>()\[\],;:\"'|]+@[^\s<>()\[\],;:\"'|]+[^\s<>()\[\],;:\"'|.!?])", re.IGNORECASE)
+# From the beginning of a word on: tried at each of its letters, a long word would take quadratic time.
+_ADDRESS = re.compile(
+    r"(?:mailto:)?(?<![^\s<>()\[\],;:\"'|])([^\s<>()\[\],;:\"'|]+@[^\s<>()\[\],;:\"'|]+[^\s<>()\[\],;:\"'|.!?])",
+    re.IGNORECASE,
+)
 _PIECE = re.compile(
     r"\s*(\d+(?:[.,]\d+)?)\s*(weeks?|wochen?|days?|tage?|hours?|hrs?|stunden?|std|minutes?|minuten?|mins?|w|d|h|m)(?![^\W\d_])",
     re.IGNORECASE,

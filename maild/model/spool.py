@@ -27,6 +27,7 @@ class SpoolEntry:
 
     ``seq`` grows in the order of arrival, ``id`` is what people type. ``case`` and ``disposition`` say what came of it.
     ``released_by`` is the person who took it out of being held: then it becomes a case whatever the rules say.
+    ``holder`` is the process that has it leased, '' where none has.
     """
 
     seq: int
@@ -50,6 +51,7 @@ class SpoolEntry:
     case: int | None = None
     disposition: str = ""
     released_by: str | None = None
+    holder: str = ""
     raw: bytes = b""
 
 

@@ -20,6 +20,7 @@ from maild.model.message import Address
 from maild.model.outbox import Draft, OutgoingKind, OutgoingMessage
 from maild.outbound import headers, html
 from maild.outbound.templates import Rendered, Templates
+from maild.plain.subjects import LONGEST, without_marks
 from maild.plain.tokens import Keyring, loop_mark, sign_id, signed_word, word_place
 from maild.settings.models import Mailbox
 
@@ -30,7 +31,6 @@ WORD_SECONDS = 86400  # for how long the links in a notification work, where the
 TEXT = 100_000  # characters of a customer's words that a notification shows
 
 _ANSWERS = {OutgoingKind.ACKNOWLEDGEMENT, OutgoingKind.STATUS, OutgoingKind.RECEIPT, OutgoingKind.REFUSED}
-_REPLY = re.compile(r"\s*(?:re|aw|antw|sv|vs|ref|odp|r|fwd?|wg|tr|rv)\s*(?:\[\d+\])?\s*:\s*", re.IGNORECASE)
 _LINK = re.compile(
     r"\b[a-z][a-z0-9+.-]*:/\S*|\bwww\.\S*|\S+@\S+|\b[\w-]+(?:\.[\w-]+)*\.[a-z]{2,24}\b(?:[/?:#]\S*)?",
     re.IGNORECASE,
@@ -219,10 +219,7 @@ def _names(draft: Draft, name: str, address: str, now: datetime, tag: str, signe
 
 
 def _bare(subject: str, tag: str) -> str:
-    line = _without(headers.one_line(subject), tag)
-    while found := _REPLY.match(line):
-        line = line[found.end() :]
-    return line
+    return without_marks(_without(headers.one_line(subject[:LONGEST]), tag))
 
 
 def _without(line: str, tag: str) -> str:

@@ -119,7 +119,7 @@ def _turn(
     if not entries:
         return False
     if stopping():  # told while waiting for the lease: by now other rules may be live
-        spool.give_back(store, [entry.seq for entry in entries])
+        spool.give_back(store, entries)
         return False
     overdue = [entry for entry in entries if entry.attempts > spool.TRIES]
     for entry in overdue:  # it killed its worker each time
@@ -132,7 +132,7 @@ def _turn(
     try:
         mailroom.process(entries, now)
     except TransientError:
-        spool.give_back(store, [entry.seq for entry in entries])
+        spool.give_back(store, entries)
         raise
     finally:
         busy.set(0.0)

@@ -30,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Row
+from sqlalchemy.sql.elements import ColumnElement
 
 from maild.model.message import Door
 from maild.model.spool import Arrival, SpoolEntry, SpoolState
@@ -217,7 +218,8 @@ def _entry(row: Any, raw: bytes = b"") -> SpoolEntry:
         rcpt_tos=tuple(row.rcpt_tos), mailboxes=tuple(row.mailboxes), message_id=row.message_id, subject=row.subject,
         conversation=row.conversation, size=row.size, received_at=row.received_at, attempts=row.attempts,
         reason=row.reason, client=row.client, login=row.login, trusted=row.trusted, import_id=row.import_id,
-        case=row.case_number, disposition=row.disposition or "", released_by=row.released_by, raw=raw,
+        case=row.case_number, disposition=row.disposition or "", released_by=row.released_by,
+        holder=row.leased_by or "", raw=raw,
     )  # fmt: skip
 
 
@@ -242,8 +244,31 @@ def hold(connection: Connection, seq: int, reason: str, now: datetime, **values:
     )  # fmt: skip
 
 
-def give_back(store: Store, seqs: Sequence[int], *, failed: str | None = None, delay: float = 0.0) -> None:
+def in_hand(connection: Connection, entries: Sequence[SpoolEntry]) -> set[int]:
+    """Which of these entries that one process leased (their ``seq``) are still their holder's, locked until the transaction ends.
+
+    A process that was stopped for longer than its lease finds its work done by another, and must not do it again.
+    """
+    if not entries:
+        return set()
+    return set(
+        connection.execute(
+            select(spool.c.seq).where(_held_by(entries)).order_by(spool.c.seq).with_for_update()
+        ).scalars()
+    )  # fmt: skip
+
+
+def _held_by(entries: Sequence[SpoolEntry]) -> ColumnElement[bool]:
+    return and_(
+        spool.c.seq.in_([entry.seq for entry in entries]), spool.c.state == SpoolState.PROCESSING.value,
+        spool.c.leased_by == entries[0].holder,
+    )  # fmt: skip
+
+
+def give_back(store: Store, entries: Sequence[SpoolEntry], *, failed: str | None = None, delay: float = 0.0) -> None:
     """Return leased entries: tried again after ``delay`` seconds. Without ``failed`` the attempt does not count."""
+    if not entries:
+        return
     values: dict[str, Any] = {"state": SpoolState.PENDING.value, "lease_until": None, "leased_by": None}
     values["next_at"] = store.clock() + delay if delay else None
     if failed is None:
@@ -251,9 +276,7 @@ def give_back(store: Store, seqs: Sequence[int], *, failed: str | None = None, d
     else:
         values["reason"] = failed
     with store.write() as connection:
-        connection.execute(
-            update(spool).where(spool.c.seq.in_(seqs), spool.c.state == SpoolState.PROCESSING.value).values(**values)
-        )
+        connection.execute(update(spool).where(_held_by(entries)).values(**values))
 
 
 def release_dead(

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from builders import Room, envelope
+from builders import Room, envelope, mail
 
 from maild.processes.door import arrival
 from maild.reading import read
@@ -198,3 +198,24 @@ def test_a_bomb_is_read_in_time_and_memory(sqlite: Store, rooms: Callable[..., R
     print(f"{name}: {seconds:.2f} s, {megabytes:.0f} MB of {len(raw) / MB:.1f} MB")
     assert seconds < SECONDS
     assert megabytes < MEGABYTES + len(raw) / MB
+
+
+def of_alice(body: bytes) -> bytes:
+    head = HEAD.replace(b"Jo Doe <jo@home.example>", b"Alice <alice@example.com>").replace(b"bomb\r", b"Re: [#1] bomb\r")
+    return b"Authentication-Results: mx.example.com; dmarc=pass header.from=example.com\r\n" + head + b"\r\n" + body
+
+
+SETTLED = {
+    "s38 a subject without end": lambda: HEAD.replace(b"bomb\r", b"x" * 200_000 + b"\r") + b"\r\nx",
+    "s38 reply marks without end": lambda: HEAD.replace(b"bomb\r", b"Re: " * 50_000 + b"\r") + b"\r\nx",
+    "s38 an agent's quote marks": lambda: of_alice(b">\r\n" * 60_000),
+    "s38 blank lines of an agent": lambda: of_alice(b"Hello\r\n" + b"\r\n" * 60_000 + b"> b\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", SETTLED)
+def test_s38_a_bomb_is_settled_in_time(sqlite: Store, rooms: Callable[..., Room], warm: None, name: str) -> None:
+    room = rooms(sqlite, main={"agents": {"trust": {"authserv_id": "mx.example.com"}}})
+    room.receive(mail())
+    room.put(SETTLED[name]())
+    assert cost(room.work)[0] < SECONDS

@@ -1202,6 +1202,26 @@ def test_the_same_entry_cannot_be_settled_twice(room: Room) -> None:
     assert room.entry(first[0].id).disposition == "case"
 
 
+def test_f29_a_worker_whose_lease_ran_out_sends_on_nothing_that_another_has_sent_on(store: Store, rooms: Rooms) -> None:
+    room = rooms(store, rules=[{"name": "on", "forward": "elsewhere@example.org"}])
+    room.put(mail())
+    late = spool.lease(room.store, "a#1", limit=1, max_bytes=1, seconds=-1)
+    Mailroom(room.store, room.office).process(spool.lease(room.store, "b#2", limit=1, max_bytes=1, seconds=60), room.now)
+    Mailroom(room.store, room.office).process(late, room.now)
+    assert [one.message.recipients for one in room.outgoing()] == [("elsewhere@example.org",)]
+
+
+def test_f57_a_worker_whose_lease_ran_out_holds_nothing_that_another_has_done(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool_id = room.put(mail(subject="poison"))
+    with room.store.write() as connection:
+        connection.execute(update(schema.spool).values(attempts=2))
+    late = spool.lease(room.store, "a#1", limit=1, max_bytes=1, seconds=-1)
+    Mailroom(room.store, room.office).process(spool.lease(room.store, "b#2", limit=1, max_bytes=1, seconds=60), room.now)
+    poison(monkeypatch, RuntimeError("x"), "read")
+    Mailroom(room.store, room.office).process(late, room.now)
+    assert room.entry(spool_id).state is SpoolState.DONE
+
+
 @pytest.mark.parametrize(
     "raw",
     [

@@ -206,7 +206,7 @@ def test_numbers_that_a_dead_worker_had_are_not_given_again(room: Room) -> None:
     with pytest.raises(StoreUnavailable):
         dead.process(entries, room.now)
     assert room.numbers() == [1]
-    spool.give_back(room.store, [entry.seq for entry in entries])
+    spool.give_back(room.store, entries)
     room.work()
     assert room.numbers() == [1, 3]
 

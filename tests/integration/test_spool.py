@@ -285,10 +285,10 @@ def test_a_node_whose_name_is_the_beginning_of_anothers_takes_nothing_of_it(stor
 def test_given_back_without_a_fault_costs_no_try_and_with_one_it_waits(store: Store) -> None:
     put(store, arrival(mail()))
     (entry,) = take(store)
-    spool.give_back(store, [entry.seq])
+    spool.give_back(store, [entry])
     (entry,) = take(store)
     assert entry.attempts == 1
-    spool.give_back(store, [entry.seq], failed="KeyError: x", delay=30)
+    spool.give_back(store, [entry], failed="KeyError: x", delay=30)
     assert take(store) == []
     with store.write() as connection:
         connection.execute(update(schema.spool).values(next_at=schema.spool.c.next_at - 31))
