@@ -53,6 +53,7 @@ DOORS = {
     "uvicorn": {"maild.web"},
     "prometheus_client": {"maild.web.metrics"},
     "pygal": {"maild.reports.charts"},
+    "resvg_py": {"maild.reports.charts"},
     "structlog": {"maild.log"},
     "typer": {"maild.cli"},
     "rich": {"maild.cli.show"},

@@ -117,6 +117,8 @@ def described(action: Action) -> str:
     for verb in ("reply", "survey", "webhook"):
         if getattr(action, verb):
             said.append(f"{verb} {getattr(action, verb)}")
+    if action.report is not None:
+        said.append(f"report to {', '.join(action.report.to)}")
     if action.digest is not None:
         said.append(f"digest to {', '.join(action.digest.to)}")
     if action.case is not None:

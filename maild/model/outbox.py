@@ -50,7 +50,10 @@ class OutboxState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PartRef:
-    """A part of a stored message that goes along: its bytes are read from the store when the mail is sent."""
+    """A part of a stored message that goes along: its bytes are read from the store when the mail is sent.
+
+    ``content`` is for what came with no message, a picture that maild drew: its bytes in base64.
+    """
 
     spool_id: str
     part: int
@@ -59,6 +62,7 @@ class PartRef:
     size: int
     inline: bool = False
     content_id: str = ""
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ DEFAULTS: Mapping[str, Any] = {
         "attachments": (),  # {name, size, attached}
         "cases": (),  # {number, title, status, priority, assignee, contact, due_at, updated_at}
         "messages": (),  # {number, id, subject, from, reason, received_at}
+        "report": None,  # the figures, as `maild report --json` prints them
+        "charts": (),  # {title, picture}: picture is the address of an <img>
         "notices": (),  # {tag, title, status, assignee, happened: {type, actor, text, at}}, a case each
         "faqs": (),  # {question, answer}
         "links": (),  # {name, url}
@@ -112,6 +114,14 @@ SAMPLE: Mapping[str, Any] = {
                    "contact": "Jo Doe", "due_at": _AT, "updated_at": _AT},),
         "messages": ({"number": 1, "id": "01j", "subject": "Damaged phone", "from": "jo@acme.example", "reason": "no rule matches",
                       "received_at": _AT},),
+        "report": {
+            "since": "2026-11-17T16:30:00Z", "until": "2026-11-24T16:30:00Z",
+            "totals": {"mails_in": 40, "mails_out": 52, "created": 21, "resolved": 19, "open": 8,
+                       "first_response_median": 5400, "resolution_median": 90000, "sla_kept": 0.95, "rating": 4.5,
+                       "rated": 6, "time_spent": 36000},
+            "by_group": (), "by_agent": (), "by_organisation": (), "by_mailbox": (), "by_day": (), "ratings": {},
+        },
+        "charts": ({"title": "Mail and cases a day", "picture": "cid:chart1@maild"},),
         "notices": ({"tag": "[#123]", "title": "Damaged phone", "status": "open", "assignee": "alice",
                      "happened": ({"type": "answer", "actor": "Jo Doe", "text": "It is cracked.", "at": _AT},)},),
         "faqs": ({"question": "What if the display is cracked?", "answer": "We change it within a week."},),

@@ -204,6 +204,7 @@ def _prepared(env: Environment, loader: BaseLoader) -> Environment:
     env.filters["day"] = _day
     env.filters["paragraphs"] = lambda text: html.paragraphs(str(text))
     env.filters["duration"] = words.duration
+    env.filters["percent"] = words.percent
     return env
 
 

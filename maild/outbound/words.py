@@ -61,6 +61,11 @@ def duration(seconds: Any) -> str:
     return " ".join(parts) or "0m"
 
 
+def percent(share: Any) -> str:
+    """A share from 0 to 1 as ``95 %``; a dash where there is none."""
+    return "-" if share is None else f"{share * 100:.0f} %"
+
+
 def _local(value: Any, now: datetime | None) -> datetime | None:
     if isinstance(value, str) and value:
         value = datetime.fromisoformat(value)

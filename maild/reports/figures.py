@@ -10,6 +10,8 @@ from statistics import mean, median
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import Connection
+
 from maild.cases.shape import instant
 from maild.model.case import Status
 from maild.model.sla import Clock, ClockKind, Outcome
@@ -24,13 +26,20 @@ _ENDED = {Status.RESOLVED.value, Status.CLOSED.value}
 
 def report(settings: Settings, store: Store | None, since: datetime, now: datetime) -> dict[str, Any]:
     """Everything since then: `totals`, `by_day`, `by_group`, `by_agent`, `by_organisation`, `by_mailbox`, `ratings`."""
+    if store is None:
+        return made(settings, None, since, now)
+    with store.read() as connection:
+        return made(settings, connection, since, now)
+
+
+def made(settings: Settings, connection: Connection | None, since: datetime, now: datetime) -> dict[str, Any]:
+    """The same in a transaction; without one there is nothing to count."""
     rows: list[Any] = []
     mails: list[Any] = []
     running: dict[int, tuple[Clock, ...]] = {}
-    if store is not None:
-        with store.read() as connection:
-            rows, mails = figures.of_cases(connection, since), figures.of_mail(connection, since)
-            running = clocks.all_of(connection)
+    if connection is not None:
+        rows, mails = figures.of_cases(connection, since), figures.of_mail(connection, since)
+        running = clocks.all_of(connection)
     zone = ZoneInfo(settings.main.timezone)
     totals = _line("all", rows, running, since, now)
     totals |= {

@@ -32,7 +32,7 @@ def send(desk: Desk, digest: Digest) -> list[str]:
     """Send it to whom it names (groups, users, addresses); nobody gets an empty one. Returns who got one."""
     groups, users = desk.office.settings.directory.groups, desk.office.settings.directory.users
     told: list[str] = []
-    for one in _named(digest.to, tuple(groups)):
+    for one in named(digest.to, tuple(groups)):
         if one == "admins":
             rows = cases.search(desk.connection, {"status": _OPEN})
             told += [address for address in desk.office.settings.main.admins if _to(desk, digest, address, "", rows)]
@@ -45,7 +45,8 @@ def send(desk: Desk, digest: Digest) -> list[str]:
     return told
 
 
-def _named(to: Sequence[str], groups: tuple[str, ...]) -> list[str]:
+def named(to: Sequence[str], groups: tuple[str, ...]) -> list[str]:
+    """The receivers that a digest or report names, `groups` being all of them."""
     return list(dict.fromkeys(name for one in to for name in (groups if one in {"groups", "group"} else (one,))))
 
 
@@ -124,7 +125,7 @@ def reached(settings: Settings, user: str) -> bool:
     groups = {key for key, group in settings.directory.groups.items() if user in group.members}
     named = {
         one for workflow in settings.workflows.workflows if workflow.enabled
-        for action in workflow.do if action.digest is not None for one in _named(action.digest.to, tuple(settings.directory.groups))
+        for action in workflow.do if action.digest is not None for one in named(action.digest.to, tuple(settings.directory.groups))
     }  # fmt: skip
     return user in named or bool(groups & named)
 

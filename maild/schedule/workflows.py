@@ -33,6 +33,7 @@ from maild.rules.view import View
 from maild.schedule import effects, surveys
 from maild.schedule.digests import send as send_digest
 from maild.schedule.effects import Done
+from maild.schedule.reporting import send as send_report
 from maild.schedule.ticker import next_fire
 from maild.settings.models import Action, Event, Workflow
 from maild.store import cases, due, installation, people, spool
@@ -483,6 +484,8 @@ class Acting:
         if action.digest is not None:
             if readers := send_digest(desk, action.digest):
                 told(f"digest to {', '.join(readers)}")
+        if action.report is not None:
+            told(f"report to {', '.join(send_report(desk, action.report)) or 'nobody'}")
         if action.case is not None:
             made = self._make(actor, action, case)
             told(f"case {made.number} {made.title!r}")

@@ -295,6 +295,7 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "reply": "A template that the customer gets.",
         "survey": "A survey that the customer gets.",
         "digest": "A summary by mail.",
+        "report": "The figures with charts, by mail.",
         "tag": "Tags to add.",
         "webhook": "An address that is told.",
         "case": "A case to make.",
@@ -304,6 +305,9 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "every": "Again after this time.",
     },
     "Assign": {"group": "A group.", "user": "A user of it, round_robin or least_busy; none for nobody."},
+    "Report": {
+        "to": "admins, groups, or groups, users and addresses by name.", "since": "How far back.", "template": "Its template.",
+    },
     "Digest": {"to": "groups, or groups, users and addresses by name.", "template": "Its template."},
     "NewCase": {
         "mailbox": "Where it belongs.",

@@ -19,6 +19,7 @@ from maild.settings.values import Duration, Model, OneOrMore, Rate, RateLimit, S
 from maild.settings.workflow_models import Action as Action
 from maild.settings.workflow_models import Digest as Digest
 from maild.settings.workflow_models import Event as Event
+from maild.settings.workflow_models import Report as Report
 from maild.settings.workflow_models import When as When
 from maild.settings.workflow_models import Workflow as Workflow
 

@@ -129,10 +129,11 @@ def _actions(step: dict[str, Any], path: Path) -> Found:
     yield from _one("notify", step.get("notify"), (*path, "notify"), skip=RECEIVERS)
     yield from _assign(step.get("assign"), (*path, "assign"))
     yield from _set(step.get("set"), (*path, "set"))
-    digest = step.get("digest")
-    if isinstance(digest, dict):
-        yield from _one("digest", digest.get("to"), (*path, "digest", "to"), skip=RECEIVERS | {"groups", "admins"})
-        yield from _one("template", digest.get("template"), (*path, "digest", "template"))
+    for word in ("digest", "report"):
+        mail = step.get(word)
+        if isinstance(mail, dict):
+            yield from _one("digest", mail.get("to"), (*path, word, "to"), skip=RECEIVERS | {"groups", "admins"})
+            yield from _one("template", mail.get("template"), (*path, word, "template"))
     for word in ("case", "ticket"):
         made = step.get(word)
         if isinstance(made, dict):

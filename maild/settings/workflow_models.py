@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -103,6 +104,14 @@ class Digest(Model):
     template: str = "digest"
 
 
+class Report(Model):
+    """The figures of a time with charts, by mail: to the admins, or to the groups, users and addresses named."""
+
+    to: Annotated[tuple[str, ...], OneOrMore] = ("admins",)
+    since: Duration = timedelta(days=7)
+    template: str = "report"
+
+
 class NewCase(Model):
     """A case that a workflow makes, on a schedule or as a child of the case that the event is of."""
 
@@ -126,7 +135,7 @@ class Assign(Model):
     user: str | None = None
 
 
-_VERBS = ("set", "assign", "notify", "reply", "survey", "digest", "tag", "webhook", "case", "resolve")
+_VERBS = ("set", "assign", "notify", "reply", "survey", "digest", "report", "tag", "webhook", "case", "resolve")
 
 
 class Action(Model):
@@ -138,6 +147,7 @@ class Action(Model):
     reply: str | None = None
     survey: str | None = None
     digest: Digest | None = None
+    report: Report | None = None
     tag: Annotated[tuple[str, ...], OneOrMore] = ()
     webhook: str | None = None
     case: NewCase | None = Field(default=None, validation_alias=AliasChoices("case", "ticket"))
@@ -180,4 +190,4 @@ class Workflow(Model):
         return self
 
 
-__all__ = ["Action", "Assign", "Digest", "Event", "NewCase", "When", "Workflow"]
+__all__ = ["Action", "Assign", "Digest", "Event", "NewCase", "Report", "When", "Workflow"]

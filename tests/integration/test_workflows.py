@@ -78,6 +78,35 @@ SURVEY = {
 # --- Vtiger's two (seed 002, "Workflows for Cases") -------------------------------------------------------------
 
 
+def test_a_report_goes_out_on_schedule_with_its_charts_inside(having: Make) -> None:
+    from email import message_from_bytes, policy
+
+    from maild.outbound.bytes import serialise
+    from maild.processes.post_office import StoredOutbox
+
+    room = having(
+        {"name": "Weekly", "schedule": "0 8 * * mon-fri", "do": [{"report": {"to": ["support", "boss@example.com"], "since": "14d"}}]}
+    )
+    beats.beat(room.store, room.office, room.now)
+    room.receive(mail())
+    room.fresh()
+    room.later(days=1)
+    assert "report to alice, bob, boss@example.com" in [one.action for one in beats.beat(room.store, room.office, room.now)]
+    sent = [one for one in room.fresh() if one.message.kind.value == "digest"]
+    assert [one.message.recipients[0] for one in sent] == ["alice@example.com", "bob@example.com", "boss@example.com"]
+    assert sent[0].message.subject == "1 case from 2026-11-10 to 2026-11-24"
+    assert "1 cases made, 0 resolved, 1 open now" in sent[0].message.text
+    raw = serialise(sent[0].message, StoredOutbox(room.store, room.office, "test").read_part)
+    parts = list(message_from_bytes(raw, policy=policy.default).walk())
+    page = next(part.get_content() for part in parts if part.get_content_type() == "text/html")
+    pictures = {part["Content-ID"].strip("<>"): part.get_content() for part in parts if part.get_content_type() == "image/png"}
+    assert pictures
+    assert all(picture.startswith(b"\x89PNG") and f'src="cid:{name}"' in page for name, picture in pictures.items())
+    assert [part.get_content_type() for part in parts][:4] == [
+        "multipart/alternative", "text/plain", "multipart/related", "text/html",
+    ]  # fmt: skip
+
+
 def test_seed_002_update_case_status_to_closed_15_days_after_it_was_resolved(having: Make) -> None:
     room = having(CLOSE)
     number = room.receive(mail()).case
