@@ -10,7 +10,6 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import resvg_py
 from jinja2 import Environment, StrictUndefined, Template
 from pygal import Bar, Line
 from pygal.style import Style
@@ -46,6 +45,8 @@ def page(report: dict[str, Any]) -> str:
 
 def pictures(report: dict[str, Any]) -> list[tuple[str, bytes]]:
     """(title, PNG) of each chart, twice as large as shown. Labels need a font on this machine; figures stand in the mail too."""
+    import resvg_py
+
     return [
         (title, bytes(resvg_py.svg_to_bytes(svg_string=svg, background="#ffffff", zoom=2, sans_serif_family="DejaVu Sans")))
         for title, svg in drawn(report, _PICTURE)

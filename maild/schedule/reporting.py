@@ -9,13 +9,15 @@ from zoneinfo import ZoneInfo
 from maild.desk import Desk
 from maild.model.message import Address
 from maild.model.outbox import Draft, OutgoingKind, PartRef
-from maild.reports import charts, figures
+from maild.reports import figures
 from maild.schedule.digests import named
 from maild.settings.models import Report
 
 
 def send(desk: Desk, report: Report) -> list[str]:
     """Mail the figures to whom it names (groups, users, addresses, the admins); returns who got them."""
+    from maild.reports import charts  # its libraries are large, and most processes never draw
+
     settings = desk.office.settings
     counted = figures.made(settings, desk.connection, desk.now - report.since, desk.now)
     pictures, shown = [], []
