@@ -33,6 +33,7 @@ from maild.office import Compiled, open_office, open_store, prove
 from maild.plain import notify
 from maild.processes import door, post_office, worker
 from maild.processes.channel import Bell, Channel
+from maild.processes.effort import Effort
 from maild.settings import last_loaded
 from maild.settings.addresses import Addresses
 from maild.settings.load import load
@@ -43,13 +44,15 @@ from maild.store import installation
 log = get_logger(__name__)
 
 STOP_SECONDS = 25.0  # what is left then is killed; leases bring its work back
+STUCK_SECONDS = worker.LEASE_SECONDS  # then others have its messages
 LOCK_SECONDS = 10.0
 PR_SET_PDEATHSIG = 1
 
 
 @dataclass
 class Child:
-    """A process of ours. ``started`` is monotonic; ``failures`` counts quick deaths in a row."""
+    """A process of ours. ``started`` is monotonic; ``failures`` counts quick deaths in a row. A worker that was
+    killed because it waited for ever is ``stuck``: that is no fault of its messages."""
 
     role: str
     start: Callable[[], int]
@@ -58,7 +61,8 @@ class Child:
     failures: int = 0
     restart_at: float = 0.0
     leaving: bool = False
-    busy: worker.BusySince | None = None
+    effort: Effort | None = None
+    stuck: bool = False
 
 
 class Supervisor:
@@ -127,7 +131,7 @@ class Supervisor:
         sys.stderr.flush()
         pid = os.fork()
         if pid:
-            child.pid, child.started = pid, time.monotonic()
+            child.pid, child.started, child.stuck = pid, time.monotonic(), False
             self.guilty.discard(self.living.life.name(pid))  # numbers come again
             return
         status = 70
@@ -171,14 +175,14 @@ class Supervisor:
     def _start_workers(self) -> None:
         count = self.settings.main.workers or os.cpu_count() or 1
         for number in range(1, count + 1):
-            busy = worker.BusySince()
+            effort = Effort()
             settings, compiled = self.settings, self.compiled
             child = Child(
                 f"worker {number}",
-                lambda busy=busy, settings=settings, compiled=compiled: worker.run(  # type: ignore[misc]
-                    settings, compiled, self.new_mail, self.outgoing, busy, self.living.life, self.guilty
+                lambda effort=effort, settings=settings, compiled=compiled: worker.run(  # type: ignore[misc]
+                    settings, compiled, self.new_mail, self.outgoing, effort, self.living.life, self.guilty
                 ),
-                busy=busy,
+                effort=effort,
             )
             self.children.append(child)
             self._spawn(child)
@@ -211,21 +215,27 @@ class Supervisor:
                     self._start_door()
                 else:
                     self._spawn(child)
-            if child.busy is not None and child.pid:
-                since, messages = child.busy.get()
-                allowed = self.settings.main.limits.parse.total_seconds() * max(messages, 1)
-                if since and now - since > allowed:
-                    log.error("daemon.worker_killed", role=child.role, seconds=round(now - since))
-                    os.kill(child.pid, signal.SIGKILL)
+            self._end_overdue(child)
+
+    def _end_overdue(self, child: Child) -> None:
+        """Kill a worker whose batch takes too much work, or that has waited for something for far too long."""
+        spent = child.effort.spent(child.pid) if child.effort is not None and child.pid else None
+        if spent is None:
+            return
+        allowed = self.settings.main.limits.parse.total_seconds() * max(spent.messages, 1)
+        if spent.cpu > allowed or spent.wall > allowed + STUCK_SECONDS:
+            child.stuck = spent.cpu <= allowed
+            log.error("daemon.worker_killed", role=child.role, seconds=round(spent.wall), cpu=round(spent.cpu))
+            os.kill(child.pid, signal.SIGKILL)
 
     def _died(self, pid: int, status: int) -> None:
         child = next((one for one in self.children if one.pid == pid), None)
         if child is None:
             return
         child.pid = 0
-        if child.busy is not None:
-            child.busy.set(0.0)
-            if status != 0:
+        if child.effort is not None:
+            child.effort.end()
+            if status != 0 and not child.stuck:
                 self.guilty.add(self.living.life.name(pid))
         if child.leaving:
             self.children.remove(child)

@@ -6,12 +6,9 @@ It sleeps until the door rings, and looks by itself every second. SIGTERM lets t
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
 import resource
 import signal
-import struct
-import time
 from collections.abc import Callable, Collection
 from types import FrameType
 
@@ -22,6 +19,7 @@ from maild.mailroom import Mailroom
 from maild.office import Compiled, Office, open_office, open_store
 from maild.processes import memory
 from maild.processes.channel import Bell
+from maild.processes.effort import Effort
 from maild.processes.lives import Life
 from maild.settings.models import Settings
 from maild.store import installation, spool
@@ -36,22 +34,8 @@ TICK_SECONDS = 1.0
 NICE = 5
 
 
-class BusySince:
-    """A shared word in which a worker says since when (monotonic seconds) it has been at one batch; 0 is idle."""
-
-    def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, 16)
-
-    def set(self, value: float, messages: int = 1) -> None:
-        self._memory[:16] = struct.pack("dd", value, float(messages))
-
-    def get(self) -> tuple[float, int]:
-        since, messages = struct.unpack("dd", self._memory[:16])
-        return since, int(messages)
-
-
 def run(
-    settings: Settings, compiled: Compiled, new_mail: Bell, outgoing: Bell, busy: BusySince, life: Life,
+    settings: Settings, compiled: Compiled, new_mail: Bell, outgoing: Bell, effort: Effort, life: Life,
     guilty: Collection[str],
 ) -> int:  # fmt: skip
     """The life of one worker; returns its exit status. ``guilty`` are the workers before it that died of themselves."""
@@ -81,7 +65,7 @@ def run(
                 mailroom = Mailroom(store, _office(store, settings, compiled))
                 with store.write() as connection:
                     spool.release_dead(connection, life.node, life.is_over, guilty)
-            busy_now = _turn(store, mailroom, busy, outgoing, name, lambda: stopping)
+            busy_now = _turn(store, mailroom, effort, outgoing, name, lambda: stopping)
             delay = 0.5
         except TransientError as error:
             log.warning("store.unavailable", reason=str(error))
@@ -103,7 +87,7 @@ def _office(store: Store, settings: Settings, compiled: Compiled) -> Office:
 
 
 def _turn(
-    store: Store, mailroom: Mailroom, busy: BusySince, outgoing: Bell, name: str, stopping: Callable[[], bool]
+    store: Store, mailroom: Mailroom, effort: Effort, outgoing: Bell, name: str, stopping: Callable[[], bool]
 ) -> bool:
     """Lease and settle one batch; returns whether there was anything."""
     now = clock.now()
@@ -128,13 +112,13 @@ def _turn(
             spool.hold(connection, entry.seq, reason, now)
         log.error("message.held", spool_id=entry.id, message_id=entry.message_id, reason=reason)
     entries = [entry for entry in entries if entry not in overdue]
-    busy.set(time.monotonic(), len(entries))
+    effort.begin(len(entries))
     try:
         mailroom.process(entries, now)
     except TransientError:
         spool.give_back(store, entries)
         raise
     finally:
-        busy.set(0.0)
+        effort.end()
     outgoing.ring()
     return True

@@ -492,7 +492,7 @@ def test_f57_a_mail_in_hand_whenever_the_whole_daemon_is_killed_is_no_poison(dae
     daemon.maild("pause", "mailbox", "support")
     daemon.send()
     daemon.maild("resume", "mailbox", "support")
-    for _ in range(4):
+    for _ in range(2):
         with in_hand(daemon) as (_worker, tries):
             assert tries == 1
             daemon.kill()
@@ -513,12 +513,28 @@ def test_f57_a_mail_that_kills_its_worker_three_times_is_held_and_the_next_goes_
         with in_hand(daemon) as (worker, tries):
             seen.append(tries)
             os.kill(worker, signal.SIGKILL)
+            daemon.until(lambda worker=worker: worker not in processes(daemon), "the worker to be gone")  # type: ignore[misc]
     assert seen == [1, 2, 3]
     daemon.settle(2)
     (held,) = daemon.json("spool", "list")
     assert (held["subject"], held["state"]) == ("poison", "held")
     assert "died over it 3 times" in held["reason"]
     assert [one["title"] for one in daemon.json("case", "list")] == ["beside it"]
+
+
+def test_f21_a_database_that_another_program_locks_for_long_holds_no_mail_as_poison(daemons: Daemons) -> None:
+    """Its worker waits, which is no fault of the mail in hand; what takes work of its own is ended."""
+    daemon = daemons(main={"workers": 1, "limits": {"parse": "1s"}})
+    daemon.start()
+    daemon.maild("pause", "mailbox", "support")
+    daemon.send()
+    daemon.maild("resume", "mailbox", "support")
+    with in_hand(daemon) as (worker, _tries):
+        time.sleep(4)
+        assert worker in processes(daemon)
+    daemon.settle(1)
+    assert daemon.count() == {"done": 1}
+    assert [one for one in daemon.log() if one.get("event") == "daemon.worker_killed"] == []
 
 
 def all_sent(daemon: Daemon) -> bool:
