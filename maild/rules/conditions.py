@@ -19,7 +19,7 @@ SHOWN = 160  # characters of a value that the trace keeps
 class Check:
     """One criterion, ready to be asked."""
 
-    __slots__ = ("_tests", "absent", "criterion", "field", "text")
+    __slots__ = ("_tests", "absent", "blank", "criterion", "field", "text")
 
     def __init__(self, criterion: Criterion, context: Context) -> None:
         self.criterion = criterion
@@ -27,6 +27,7 @@ class Check:
         self.text = describe(criterion)
         operators = dict(criterion.operators)
         self.absent = operators.get("exists") is False or operators.get("empty") is True
+        self.blank = operators.get("empty") is True
         self._tests = tests_of(criterion.field, operators, context)
 
     def holds(self, view: View) -> bool:
@@ -40,7 +41,7 @@ class Check:
         """The words that fit of the first value for which every operator holds; None where there is no such value."""
         values = view.values(self.field)
         if self.absent:
-            return None if any(value.strip() for value in values) else ()
+            return None if any(value.strip() or not self.blank for value in values) else ()
         for i, value in enumerate(values):
             words: list[str] = []
             for test in self._tests:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import smtplib
 import threading
 import time
 from collections.abc import Callable
@@ -85,7 +86,9 @@ def test_rules_whose_tests_fail_do_not_go_live(daemons: Daemons) -> None:
     assert "10-tests.yaml:" in refused
     status = daemon.json("status")["configuration"]
     assert status["hash"] == live and "test 1 fails" in status["fault"]
-    told = daemon.until(lambda: [one for one in daemon.json("outbox", "list") if one["kind"] == "admin"], "the admins to be told")
+    told = daemon.until(
+        lambda: [one for one in daemon.json("outbox", "list") if one["kind"] == "admin"], "the admins to be told"
+    )
     assert told[0]["to"] == ["root@example.com"]
     daemon.configure(rules=tagging("two"))
     daemon.maild("reload", "--wait")
@@ -93,9 +96,7 @@ def test_rules_whose_tests_fail_do_not_go_live(daemons: Daemons) -> None:
 
 
 def test_reloads_under_load_a_fifth_of_them_broken(daemons: Daemons) -> None:
-    daemon = daemons(
-        rules=tagging("t0"), main={"mailboxes": {"support": {"acknowledge": "none", "notify": "none"}}}
-    )
+    daemon = daemons(rules=tagging("t0"), main={"mailboxes": {"support": {"acknowledge": "none", "notify": "none"}}})
     daemon.start()
     state = daemon.config / "var"
     ending = threading.Event()
@@ -113,8 +114,25 @@ def test_reloads_under_load_a_fifth_of_them_broken(daemons: Daemons) -> None:
                 faults.append(str(error))
             time.sleep(0.02)
 
-    sender = threading.Thread(target=load)
-    sender.start()
+    def keep_one_session() -> None:
+        try:
+            with smtplib.SMTP("127.0.0.1", daemon.port, timeout=30) as session:
+                number = 0
+                while not ending.is_set():
+                    number += 1
+                    session.sendmail(
+                        "s@people.example",
+                        ["support@example.com"],
+                        mail(subject=f"session {number}", sender="s@people.example"),
+                    )
+                    sent.append(f"session {number}")
+                    time.sleep(0.02)
+        except OSError as error:
+            faults.append(f"the session that was open all the time: {error}")
+
+    senders = [threading.Thread(target=load), threading.Thread(target=keep_one_session)]
+    for sender in senders:
+        sender.start()
     live = "t0"
     try:
         for number in range(1, RELOADS + 1):
@@ -129,7 +147,8 @@ def test_reloads_under_load_a_fifth_of_them_broken(daemons: Daemons) -> None:
             assert len(sent) >= before
     finally:
         ending.set()
-        sender.join()
+        for sender in senders:
+            sender.join()
     daemon.settle(len(sent), within=90)
     assert faults == []
     cases = daemon.json("case", "list")
@@ -163,7 +182,9 @@ def test_a_change_is_noticed_where_watch_is_true(daemons: Daemons) -> None:
 
 
 def test_the_commands_that_need_no_daemon(daemons: Daemons) -> None:
-    daemon = daemons(rules=tagging("one", tests=[{"message": {"from": "jo@home.example"}, "expect": {"case": {"tags": ["one"]}}}]))
+    daemon = daemons(
+        rules=tagging("one", tests=[{"message": {"from": "jo@home.example"}, "expect": {"case": {"tags": ["one"]}}}])
+    )
     report = daemon.json("rules", "test")
     assert (report["ok"], report["tests"], report["coverage"]["reached"]) == (True, 1, 1)
     assert b"1 test, none failed" in daemon.maild("rules", "test", "--coverage").stdout
