@@ -6,6 +6,7 @@ Teams change over slowly: what stands in the mailbox's folder of sent mail, and 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from maild import casework, threads
 from maild.cases import lifecycle
@@ -21,11 +22,12 @@ UNKNOWN = "unknown"  # who wrote it, where neither Sender nor From is a user's
 
 def record(
     desk: Desk, message: Message, classification: Classification, keys: ThreadKeys, mailbox: str,
-    add: Callable[[Case], int], signals: list[str],
+    add: Callable[[Case], int], signals: list[str], *, by: str = "",
 ) -> tuple[Case | None, str]:  # fmt: skip
     """Record a sent mail as a public answer; returns its case, or None and why it belongs to none.
 
-    ``add`` files the message in the case and returns its number there; ``signals`` gets the lines for the trace.
+    ``add`` files the message in the case and returns its number there; ``signals`` gets the lines for the trace. ``by`` is
+    the user who wrote it where the mail itself names none.
     """
     if classification.kind is MessageKind.LOOP:
         return None, "sent by maild itself"
@@ -47,7 +49,7 @@ def record(
             break
     if case is None:
         return None, "sent from the mailbox itself, and answers no case"
-    user = _writer(desk, message)
+    user = _writer(desk, message) or by
     number = add(case)
     words = message.new_text or message.text
     entry = StreamEntry(
@@ -55,6 +57,9 @@ def record(
     )
     cases.add_stream(desk.connection, case.number, [entry])
     if case.status is Status.CLOSED:
+        if desk.silent:  # history: the case was closed in the same breath
+            answered = case.first_response_at or desk.now
+            cases.save_case(desk.connection, replace(case, first_response_at=answered, last_responded_at=desk.now))
         return case, ""
     takes = desk.office.settings.main.agents.answering_takes
     case = casework.save(desk, lifecycle.answered(case, user, desk.now, takes=takes))

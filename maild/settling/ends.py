@@ -10,7 +10,7 @@ from dataclasses import replace
 from maild import elsewhere
 from maild.model.case import Case, StreamEntry, StreamType
 from maild.model.decision import Decision, Disposition
-from maild.model.message import Address, BounceReport
+from maild.model.message import Address, BounceReport, Door
 from maild.model.outbox import Draft, OutgoingKind, PartRef
 from maild.plain.domains import fold_address
 from maild.plain.tokens import verify_id
@@ -31,6 +31,7 @@ def sent_elsewhere(matter: Matter, mailbox: str) -> Settled:
     case, why = elsewhere.record(
         matter.desk, matter.message, matter.classification, matter.reading.keys, mailbox,
         lambda case: matter.record(case, public=True, stream=False, outgoing=True), signals,
+        by=matter.entry.login or "" if matter.entry.door is Door.IMPORT else "",
     )  # fmt: skip
     if case is None:
         return matter.end("ignored", reason=why)

@@ -44,6 +44,8 @@ def settle(
     ``history_status``: file it as history (no mail, no clocks), its case ending in this status. ``by_hand``: a person
     wants a case of it, also where its kind would open none.
     """
+    if history_status is None and entry.import_id is not None and not by_hand:
+        history_status = Status.CLOSED  # an import's mail that was held and let go on is history still
     desk = Desk(office, connection, now, cause=entry.seq, silent=history_status is not None)
     newest = due.newest_event(connection) if desk.silent else 0
     settled = _run(Matter(desk, entry, reading, history_status, by_hand))
