@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from maild.ingest import addresses
+from maild.ingest.quote_forms import as_read, is_forward_separator, is_original_separator, is_titled_rule, label_of
 from maild.model.message import Address, Identity, Message
 from maild.plain.domains import fold_address
 
@@ -21,27 +22,8 @@ _RECIPIENT_FIELDS = (
 )  # fmt: skip
 _VIA = re.compile(r"\s+(?:via|durch|über|par|vía|tramite|through)\s+.+\Z", re.IGNORECASE)
 
-# "From:" in the block that mail clients put above a forwarded mail; matched whole, without case.
-_FROM_WORDS = """from von de expéditeur expediteur da mittente van afzender od nadawca från fra avsändare afsender avsender
-    lähettäjä lahettaja od odesílatel odosielateľ от кого від feladó felado kimden gönderen từ desde remitente remetente
-    de la expeditor από apo 发件人 寄件者 寄件人 差出人 보낸사람 보낸 מאת מן"""
-_OTHER_WORDS = """to an à a para aan do till til vastaanottaja komu кому címzett kime an: subject betreff objet asunto oggetto
-    assunto onderwerp temat ämne emne aihe předmět predmet тема tárgy konu sent gesendet envoyé enviado inviato
-    verzonden wysłano skickat sendt lähetetty odesláno отправлено date datum fecha data dato päiväys дата 日期 主题 主題
-    件名 日時 宛先 收件人 받는사람 제목"""
-_FROM_LABELS = frozenset(_FROM_WORDS.split()) | {"보낸 사람", "от кого", "de la", "发 件 人"}
-_OTHER_LABELS = frozenset(_OTHER_WORDS.split())
-_BEGIN = re.compile(
-    r"(?:forwarded message|original message|weitergeleitete nachricht|ursprüngliche"
-    r" nachricht|message transféré|message d'origine|mensaje reenviado|mensaje original|messaggio inoltrato|messaggio"
-    r" originale|mensagem (?:encaminhada|original)|doorgestuurd bericht|oorspronkelijk bericht|wiadomość przekazana"
-    r"|przekazana wiadomość|vidarebefordrat meddelande|ursprungligt meddelande|videresendt (?:besked|melding)|oprindelig"
-    r" (?:besked|meddelelse)|opprinnelig melding|välitetty viesti|alkuperäinen viesti|přeposlaná zpráva|původní zpráva"
-    r"|пересланное сообщение|перенаправленное сообщение|исходное сообщение|пересылаемое сообщение|továbbított üzenet"
-    r"|yönlendirilen ileti|mesaj redirecționat|转发的?邮件|轉寄的?郵件|転送メッセージ|전달된 메시지)",
-    re.IGNORECASE,
-)
-_LABEL = re.compile(r"[\s>*|]{0,40}([^\W\d_][^:：*\n]{0,24})\*?\s{0,3}[:：](.*)")
+_LABELLED = re.compile(r"[\s>*_|]{0,12}[^:：|]{1,40}[:：|]")
+_DOUBLED = re.compile(r"([^\s<>]+@[^\s<>]+)<mailto:[^\s<>]+>", re.IGNORECASE)  # Outlook's plain text of a link
 _MAILTO = re.compile(r"[\[(<]\s*mailto:\s*([^\s\])>]+)\s*[\])>]", re.IGNORECASE)
 _SCANNED_LINES = 2000
 
@@ -140,33 +122,29 @@ def _field(source: str, name: str) -> str:
 
 def _in_text(text: str) -> Address | None:
     """The sender named in the first forwarded block: a line that labels the sender, with other labels beside it."""
-    lines = text.split("\n", _SCANNED_LINES)[:_SCANNED_LINES]
-    labels = [_labelled(line) for line in lines]
-    if not any(label in _FROM_LABELS for label, _ in labels):
+    lines = [as_read(line) for line in text.split("\n", _SCANNED_LINES)[:_SCANNED_LINES]]
+    labels = [label_of(line) for line in lines]
+    if "from" not in labels:
         return None
-    begun = -100
     for index, line in enumerate(lines):
-        if len(line) < 200 and _BEGIN.search(line):
-            begun = index
-        label, value = labels[index]
-        if label not in _FROM_LABELS:
+        if labels[index] != "from":
             continue
-        near = [other for other, _ in labels[max(0, index - 5) : index + 6]]
-        others = sum(other in _OTHER_LABELS for other in near)
-        if others < 2 and not (index - begun <= 6 and others >= 1):
+        near = labels[max(0, index - 5) : index + 6]
+        others = sum(bool(label) and label != "from" for label in near)
+        if others < 2 and not (others and any(map(_begins, lines[max(0, index - 6) : index]))):
             continue
+        value = _LABELLED.sub("", line, count=1).strip(" \t*|;")
         found = _mailboxes(value or (lines[index + 1] if index + 1 < len(lines) else ""))
         if found is not None:
             return found
     return None
 
 
-def _labelled(line: str) -> tuple[str, str]:
-    match = _LABEL.match(line) if len(line) < 1000 and (":" in line or "：" in line) else None
-    return (match[1].strip(" *\xa0").lower(), match[2].strip(" \t\xa0*")) if match else ("", "")
+def _begins(line: str) -> bool:
+    return is_forward_separator(line) or is_original_separator(line) or is_titled_rule(line)
 
 
 def _mailboxes(value: str) -> Address | None:
-    value = _MAILTO.sub(r"<\1>", value)
+    value = _MAILTO.sub(r"<\1>", _DOUBLED.sub(r"\1", value))
     found = [one for one in addresses.read(value) if "@" in one.email]
     return found[0] if len(found) == 1 else None

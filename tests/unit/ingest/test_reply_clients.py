@@ -10,7 +10,9 @@ import textwrap
 import pytest
 
 from maild.ingest.content import html_text
+from maild.ingest.parse import parse
 from maild.ingest.reply_text import new_text
+from maild.ingest.sender import forwarded_person
 from maild.ingest.signature import is_phone_line
 
 ANSWER = "Yes, the second one please.\nAnd send it soon."
@@ -307,6 +309,18 @@ def test_a_block_of_header_fields_ends_the_new_text(client: str) -> None:
 def test_nothing_that_a_person_wrote_is_lost(text: str, kept: list[str]) -> None:
     found = new_text(text, "")
     assert [words for words in kept if words not in found] == []
+
+
+NAMELESS = ("notes2", "notes old", "foxmail", "proton old", "proton old2", "groupwise", "groupwise2", "exchange app")
+
+
+@pytest.mark.parametrize("client", [name for name in BLOCKS if name not in NAMELESS])
+def test_the_block_of_a_forwarded_mail_names_who_wrote_it(client: str) -> None:
+    head = "From: Bob <bob@example.com>\nTo: support@example.com\nSubject: Fwd: Order\nContent-Type: text/plain; charset=utf-8\n"
+    for above in ("", "Please answer this.\n\n"):
+        found = forwarded_person(parse(f"{head}\n{above}{BLOCKS[client]}\n\nThe lamp is broken.\n".encode()))
+        assert found.address is not None
+        assert found.address.email == "desk@help.example"
 
 
 def test_marks_of_writing_direction_and_narrow_blanks_do_not_matter() -> None:
