@@ -19,6 +19,8 @@ _BARE_ID = re.compile(r"[^\s<>,;\"]{1,400}@[^\s<>,;\"]{1,400}")
 _BLANKS = re.compile(r"\s+")
 _QUOTED = re.compile(r'"[^"]*"|\([^()]*\)')
 _GROUP = re.compile(r"[^<@\"]*:")
+# An encoded-word with signs in it that mean something in an address list, and none that could make another address.
+_UNSAFE_WORD = re.compile(r"=\?([^?\s=]{1,60})\?[qQ]\?([^?\s@<>]{0,400}[,;:()\"][^?\s@<>]{0,400})\?=")
 _DATE_NOISE = re.compile(r"\([^()]*\)")
 
 
@@ -30,6 +32,13 @@ def address(name: str, email_: str) -> Address:
     if len(name) > 1 and name[0] == name[-1] and name[0] in "'\"":
         name = name[1:-1].strip()
     return Address("" if name == email_ else name, f"{local}@{domain.lower()}" if at else email_)
+
+
+def with_safe_words(text: str) -> str:
+    """The field value with each encoded-word that holds a comma or the like (against RFC 2047, 5.3) in base64 instead."""
+    if "=?" not in text:
+        return text
+    return _UNSAFE_WORD.sub(lambda word: f"=?{word[1]}?B?{header.in_base64(word[2])}?=", text)
 
 
 def read(text: str, bare_names: bool = False) -> tuple[Address, ...]:
@@ -107,7 +116,7 @@ def _mailbox(item: str) -> Address | None:
         return None
     if plain.strip() == match[0]:
         return address(_phrase(comment), match[0])
-    return address(_phrase(plain.replace(match[0], " ").strip(" <>")), match[0])
+    return address(_phrase(plain.replace(match[0], " ").strip(" <>[]")), match[0])
 
 
 def _bare(inner: str) -> str:

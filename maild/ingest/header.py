@@ -5,6 +5,7 @@ Every function is linear in its input, takes any bytes, and never raises.
 
 from __future__ import annotations
 
+import base64
 import binascii
 import re
 from urllib.parse import unquote_to_bytes
@@ -140,6 +141,11 @@ def _word_bytes(encoding: str, text: str) -> bytes:
     if encoding in "qQ":
         return binascii.a2b_qp(data.replace(b"_", b" ").replace(b"\n", b""), header=False)
     return base64_bytes(data)
+
+
+def in_base64(text: str) -> str:
+    """What an encoded-word says in the encoding Q, in the encoding B."""
+    return base64.b64encode(_word_bytes("Q", text)).decode("ascii")
 
 
 def base64_bytes(data: bytes) -> bytes:

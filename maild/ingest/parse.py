@@ -153,7 +153,7 @@ class _Asked:
             seen.add(key)
             if key not in _ASKED:
                 continue
-            text = header.unfold(header.raw_text(raw, hint))
+            text = addresses.with_safe_words(header.unfold(header.raw_text(raw, hint)))
             senders += key == b"from"
             if key in (b"to", b"cc") and key in self.texts:
                 self.texts[key] += ", " + text  # against RFC 5322, 3.6, but both name recipients
@@ -169,7 +169,7 @@ class _Asked:
             for key, text in self.texts.items()
         )
         parser = None if plain else self._parser()
-        self.from_ = self._addresses(parser, b"from")
+        self.from_ = self._addresses(parser, b"from") or self._hidden_sender()
         self.sender = self._addresses(parser, b"sender")
         self.reply_to = self._addresses(parser, b"reply-to")
         self.to = self._addresses(parser, b"to")
@@ -209,6 +209,16 @@ class _Asked:
         if [one.email for one in ours] == [pair[1] for pair in found]:
             return ours  # the same mailboxes; our names know more charsets
         return tuple(addresses.address(header.decode(shown), email) for shown, email in found)
+
+    def _hidden_sender(self) -> tuple[Address, ...]:
+        """From's mailbox where the sender's program put even the address into an encoded-word: to be shown, no identity."""
+        text = self.texts.get(b"from", "")
+        if "=?" not in text:
+            return ()
+        found = addresses.read(header.decode(text))
+        if found:
+            self.defects.append("from: the address stands in an encoded-word")
+        return found
 
     def _date(self, parser: Any) -> datetime | None:
         text = self.texts.get(b"date")

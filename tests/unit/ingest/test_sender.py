@@ -18,6 +18,7 @@ def test_one_from_with_one_mailbox_is_an_identity() -> None:
     assert who("From: jo@acme.example <jo@acme.example>").address == Address("", "jo@acme.example")
     assert who("From: =?utf-8?q?J=C3=B6_Doe?= <jo@acme.example>").address == Address("Jö Doe", "jo@acme.example")
     assert who('From: "Doe, Jo" <jo@acme.example>').address == Address("Doe, Jo", "jo@acme.example")
+    assert who("From: =?utf-8?Q?D=C3=B6,_Jo_(Shop)?= <jo@acme.example>").address == Address("Dö, Jo (Shop)", "jo@acme.example")
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,8 @@ def test_one_from_with_one_mailbox_is_an_identity() -> None:
         "From: Team: a@acme.example;",
         'From: "a@acme.example\n',
         "From: a b@acme.example",
+        "From: =?utf-8?Q?x@evil.example,_Jo?= <jo@acme.example>",
+        "From: =?utf-8?Q?Jo_=3Cjo=40acme.example=3E?=",
         "From: jo <support+caf_=cases=in.example.com@acme.example>",
         "From: SRS0=abc=de=acme.example=jo@relay.example",
         "From: " + "(" * 3000 + "a@acme.example",
@@ -143,3 +146,9 @@ def test_forwarded_as_attachment_and_resent() -> None:
     assert forwarded_person(parse(attached + b"\n--b--\n")).address == Address("Jo", "jo@acme.example")
     resent = parse(b"Resent-From: a@example.com\nFrom: Jo <jo@acme.example>\n\nHi")
     assert forwarded_person(resent) == Identity(Address("Jo", "jo@acme.example"), "resent-from")
+
+
+def test_an_address_in_an_encoded_word_is_shown_and_no_identity() -> None:
+    message = parse(b"From: =?utf-8?Q?Jo_=3Cjo=40acme.example=3E?=\nSubject: x\n\nHi\n")
+    assert message.from_ == (Address("Jo", "jo@acme.example"),)
+    assert "from: the address stands in an encoded-word" in message.defects
