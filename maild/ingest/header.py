@@ -157,8 +157,10 @@ def base64_bytes(data: bytes) -> bytes:
         pass
     out = []
     pieces = data.split(b"=", 1000)  # padding in the middle: several encodings one after the other
-    for piece in pieces:
+    for index, piece in enumerate(pieces):
         kept = piece.translate(None, _NOT_BASE64)
+        if index and len(kept) < len(b"".join(piece.split())):
+            break  # a footer that a server put below in plain words
         if len(kept) % 4 == 1:
             kept = kept[:-1]
         out.append(binascii.a2b_base64(kept + b"=" * (-len(kept) % 4)))

@@ -94,3 +94,8 @@ def test_a_flood_of_fields_is_cut() -> None:
 )
 def test_base64_that_is_not_quite(data: bytes, wanted: bytes) -> None:
     assert header.base64_bytes(data) == wanted
+
+
+def test_a_footer_in_plain_words_below_base64_is_not_decoded() -> None:
+    assert header.base64_bytes(b"aGVsbG8=\r\n--\r\nThis list: lists.example\r\n") == b"hello"
+    assert header.base64_bytes(b"aGVsbG8=aGVsbG8=\r\n") == b"hellohello"
