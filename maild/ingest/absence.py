@@ -9,10 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-import re2
-
 from maild.model.message import Message
-from maild.plain.patterns import options
+from maild.plain.patterns import Phrases
 
 # What servers and mail clients write in front of the subject that they answer: with a colon enough alone.
 _PREFIX = re.compile(
@@ -52,24 +50,8 @@ _SUBJECT = re.compile(
 )
 
 
-class _Phrases:
-    """A table of phrases. RE2 looks first, for what may be one: it is a hundred times faster, and knows neither `\\b` nor
-    letters beyond ASCII in `\\w`, so it is asked with wider ones; only where it finds something does `re` look closely."""
-
-    def __init__(self, *texts: str) -> None:
-        pattern = "|".join(texts)
-        self._exact = re.compile(pattern, re.IGNORECASE)
-        wider = pattern.replace(r"\b", "").replace(r"\w", r"[\pL\pN\pM_]").replace(r"\d", r"\pN")
-        self._may = None if r"\A" in pattern else re2.compile("(?i)" + wider, options())
-
-    def search(self, text: str) -> re.Match[str] | None:
-        if self._may is not None and self._may.search(text) is None:
-            return None
-        return self._exact.search(text)
-
-
 # What such notes say. Each table that is found counts once.
-_AWAY = _Phrases(
+_AWAY = Phrases(
     r"\b(?:i am|i'm|i will be|i'll be|we are|am) (?:currently |presently |now |away )*(?:and )?(?:out of (?:the |my )?office|away from"
     r" (?:the |my )?(?:office|desk|e-?mail)|on (?:annual |sick |parental |maternity |paternity )?(?:leave|vacation|holidays?)"
     r"|travell?ing|not in the office|unavailable)",
@@ -90,7 +72,7 @@ _AWAY = _Phrases(
     r"(?:я )?(?:нахожусь|буду|сейчас) [^\n]{0,40}?(?:в отпуске|вне офиса|отсутств)",
     r"(?:irodán kívül|szabadságon) (?:vagyok|leszek)|(?:ofis dışında|izinde)y[iı]m|(?:休假|不在办公室|外出)中?[，,。]|不在にしており",
 )
-_RETURN = _Phrases(
+_RETURN = Phrases(
     r"\b(?:i will (?:be back|return|respond|reply|answer|get back)|i(?:'ll| shall) (?:be back|return)|returning on|back (?:in the office )?on"
     r"|upon my return|when i (?:return|am back|get back)|until (?:\w+day|\d))",
     r"\b(?:wieder (?:erreichbar|für sie|im büro|da\b|zurück)|nach meiner rückkehr|ab dem \d|bis (?:zum |einschlie(?:ß|ss)lich )?\d)",
@@ -98,7 +80,7 @@ _RETURN = _Phrases(
     r"|retorno|retornarei|até o dia|terug (?:op|vanaf)|weer (?:aanwezig|bereikbaar)|tot en met|wracam|po powrocie|do dnia"
     r"|tillbaka|åter (?:på|den)|tilbake|tilbage|palaan|zpět|po návratu|vrátím|вернусь|до \d)",
 )
-_INSTEAD = _Phrases(
+_INSTEAD = Phrases(
     r"\b(?:in (?:urgent|case of an? (?:urgent|emergency)) (?:cases|matters)?|for (?:urgent|immediate|emergency)|if (?:it is|this is|your"
     r" (?:request|matter|enquiry|message) is) urgent|if you (?:need|require) (?:immediate|urgent|assistance)|in my absence"
     r"|during (?:my absence|this time)|(?:mailbox|inbox|account|address) is not (?:monitored|read)|no access to|limited (?:access|e-?mail)|please contact|will not be (?:forwarded|read|checked))",
@@ -108,14 +90,14 @@ _INSTEAD = _Phrases(
     r" contacte|in caso di urgenz|per urgenze|potete contattare|bij spoed|dringende zaken|neem (?:dan )?contact op met|w pilnych"
     r"|w sprawach pilnych|vid brådskande|kontakta|ved hastesaker|kontakt(?:es)? |kiireellisissä|v naléhavých|в срочных|по срочным)",
 )
-_THANKS = _Phrases(
+_THANKS = Phrases(
     r"\A\W{0,20}(?:[^\n]{0,40}\n{1,4})?\W{0,20}(?:thank you for (?:your (?:e-?mail|message|note|mail)|contacting)|thanks for your (?:e-?mail|message|mail)"
     r"|(?:vielen dank|danke|herzlichen dank) für (?:ihre|deine|die) (?:e-?mail|nachricht|mail|anfrage)|merci (?:de|pour) votre"
     r" (?:message|e-?mail|courriel)|gracias por (?:su|tu) (?:mensaje|correo)|grazie per (?:il tuo|la sua|il suo|la tua) (?:messaggio|e-?mail)"
     r"|obrigad[oa] pel[ao] (?:seu|sua) |bedankt voor (?:uw|je) (?:e-?mail|bericht)|dziękuję za (?:wiadomość|e-?mail)|tack för (?:ditt|din|er)"
     r"|tak for din|takk for (?:din|e-post)|kiitos (?:viestistä|sähköpost)|děkuji za)",
 )
-_ITSELF = _Phrases(
+_ITSELF = Phrases(
     r"\bthis is (?:an? |the |my )?(?:\w+ )?auto[- ]?(?:responder|reply|responding)\b|\bthis is an? (?:automat(?:ic|ed)|auto(?:matically)?[- ]generated)[^\n]{0,20} (?:reply|response|message|e-?mail|answer)|this (?:message|e-?mail|reply)"
     r" (?:was|is|has been) (?:sent |generated )?automatically|do not (?:reply|respond) to this (?:message|e-?mail)",
     r"dies ist eine automatisch\w*[^\n]{0,20} (?:antwort|nachricht|e-?mail)|diese (?:nachricht|e-?mail) wurde automatisch",

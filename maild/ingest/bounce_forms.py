@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import re2
 
+from maild.plain.patterns import Beginnings
+
 MAX_LINES = 3_000
 MAX_LINE = 2_000
 MAX_RECIPIENTS = 500
@@ -29,6 +31,7 @@ _RETURNED = re2.compile(
     r"|ниже этой линии.{0,60}|die urspr.ngliche nachricht|urspr.ngliche nachricht|元のメッセージ.{0,30}|以下.{0,20}元.{0,20}|送信メール.{0,20}"
     r")[ \t]*[:.|\-_=~*#]{0,80}[ \t]*$"
 )
+_RETURNS = Beginnings(_RETURNED)
 _HEADER = re2.compile(r"(?i)^[ \t]{0,8}(return-path|received|message-id|mime-version|x-[a-z-]+|dkim-signature|content-type): ?.")
 _SECTION = re2.compile(r"^[ \t]*-{3,}[ \t]*[^\-].*[^\-][ \t]*-{3,}[ \t]*$")
 _ADDRESS = re2.compile(ADDRESS)
@@ -64,7 +67,7 @@ def split_returned(text: str) -> tuple[str, str]:
     for number, line in enumerate(lines[:MAX_LINES]):
         if not line.strip():
             continue
-        if seen and len(line) < 200 and (cut := _RETURNED.match(line.rstrip("\r\n"))):
+        if seen and len(line) < 200 and _RETURNS.may_begin(end := line.rstrip("\r\n")) and (cut := _RETURNED.match(end)):
             if not cut["heading"] or cut["said"] or _headers_below(lines, number):
                 return "".join(lines[:number]), "".join(lines[number + 1 :])
         if seen and ":" in line and _HEADER.match(line) and _headers_here(lines, number):

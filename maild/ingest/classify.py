@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from maild.ingest.absence import absence_signs
 from maild.ingest.bounce import read_bounce
 from maild.model.message import Automatic, Classification, MachineSort, Message, MessageKind
+from maild.plain.patterns import Phrases
 
 _ANY = re.compile(r"\A(?!\s*(?:no|none|false|0)\s*\Z)\s*\S", re.IGNORECASE)
 
@@ -117,11 +118,10 @@ _CHALLENGE = re.compile(
     re.IGNORECASE,
 )
 # What a challenge says: prove that you are a person, and your mail is delivered.
-_CHALLENGE_TEXT = re.compile(
+_CHALLENGE_TEXT = Phrases(
     r"(?:click|follow|visit|use|open)[^.]{0,80}\b(?:link|address|url|here)\b[^.]{0,120}\b(?:allowed|approved|safe|white|trusted|guest)"
     r"[- ]?(?:list|senders?)|this (?:account|mailbox|e-?mail address) is protected by|your (?:e-?mail|message)[^.]{0,60}\b(?:is being"
     r" held|has been held|is on hold|will be delivered)[^.]{0,80}\b(?:until|once|when|after) you (?:confirm|verify|reply|click|prove)",
-    re.IGNORECASE,
 )
 _DMARC_FILE = re.compile(r"[^!\s]+![^!\s]+!\d{9,11}!\d{9,11}.*\.(?:xml|gz|zip)\Z", re.IGNORECASE)
 _DMARC_SUBJECT = re.compile(

@@ -166,9 +166,9 @@ def attribution_length(lines: list[str], at: int) -> int:
             return 0
         if joined[-1] in ":：*":
             return count if _is_attribution(joined) or _is_plain_attribution(joined, lines, at + count) else 0
-        if count == 1 and _DATE_FIRST.match(joined):
+        if count == 1 and joined[:1].isdigit() and _DATE_FIRST.match(joined):
             return 1
-        if count <= 2 and _ATTRIBUTION_OPEN.match(joined) and _DATED.search(joined):
+        if count <= 2 and any(map(str.isdigit, joined)) and _ATTRIBUTION_OPEN.match(joined) and _DATED.search(joined):
             following = next((line for line in lines[at + count : at + count + 3] if line.strip()), "")
             if is_quoted(following):
                 return count

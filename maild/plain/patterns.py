@@ -60,6 +60,23 @@ class Beginnings:
         return bool(self._set.Match(text) != [0])
 
 
+class Phrases:
+    """A table of patterns of `re` (without case) for words in texts. RE2 looks first, for what may be one: it is a hundred
+    times faster, and knows neither `\\b` nor letters beyond ASCII in `\\w`, so it is asked with wider ones; only where it
+    finds something does `re` look closely."""
+
+    def __init__(self, *texts: str) -> None:
+        pattern = "|".join(texts)
+        self._exact = re.compile(pattern, re.IGNORECASE)
+        wider = pattern.replace(r"\b", "").replace(r"\w", r"[\pL\pN\pM_]").replace(r"\d", r"\pN")
+        self._may = None if r"\A" in pattern else re2.compile("(?i)" + wider, options())
+
+    def search(self, text: str) -> re.Match[str] | None:
+        if self._may is not None and self._may.search(text) is None:
+            return None
+        return self._exact.search(text)
+
+
 def _sentence(pattern: str, error: Exception) -> str:
     said = error.args[0] if error.args else b""
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
