@@ -28,8 +28,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import Row
 
 from maild.model.case import Case, Channel, LinkType, Priority, Status, StreamEntry, StreamType
-from maild.store.numbers import insert_into, insert_numbered, next_case
-from maild.store.people import insert_or_ignore
+from maild.store.inserting import insert_or_ignore, insert_rows
+from maild.store.numbers import insert_numbered, next_case
 from maild.store.schema import (
     UNCLOSED,
     case_values,
@@ -98,7 +98,7 @@ def next_number(connection: Connection, first: int) -> int:
 
 def insert_case(connection: Connection, case: Case, import_id: int | None = None) -> None:
     """Store a new case as it is."""
-    connection.execute(insert_into(cases), {**_row(case), "import_id": import_id})
+    insert_rows(connection, cases, {**_row(case), "import_id": import_id})
     _save_values(connection, case)
 
 
@@ -215,8 +215,8 @@ def add_message(connection: Connection, values: Mapping[str, Any]) -> int:
 def add_stream(connection: Connection, number: int, entries: Sequence[StreamEntry]) -> None:
     """Append events to a case's stream, in this order."""
     if entries:
-        connection.execute(
-            insert_into(stream),
+        insert_rows(
+            connection, stream,
             [
                 {"case_number": number, "at": e.at, "type": e.type.value, "actor": e.actor[:400], "public": e.public,
                  "text": e.text, "data": dict(e.data), "message": e.message, "pending": e.type in _TELLING}

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, exists, func, or_, select, tuple_, update
 from sqlalchemy.engine import Row
 
 from maild.model.case import Status, StreamEntry, StreamType
+from maild.store.inserting import insert_or_ignore
 from maild.store.installation import get_meta, set_meta
-from maild.store.people import insert_if_new, insert_or_ignore
+from maild.store.people import insert_if_new
 from maild.store.schema import cases, downtimes, imports, messages, outbox, spool, stream, workflow_runs
 
 _HEARD = "heard_at"

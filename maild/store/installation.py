@@ -12,7 +12,8 @@ from sqlalchemy.engine import Row
 
 from maild.model.spool import Cursor
 from maild.plain.tokens import Keyring
-from maild.store.people import insert_or_ignore, upsert
+from maild.store.inserting import insert_or_ignore
+from maild.store.people import upsert
 from maild.store.schema import (
     changes,
     daemons,

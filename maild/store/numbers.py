@@ -14,7 +14,6 @@ from typing import Any
 from sqlalchemy import (
     Column,
     Connection,
-    Insert,
     Integer,
     MetaData,
     String,
@@ -27,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 
+from maild.store.inserting import insert_rows
 from maild.store.schema import cases
 
 RESERVED = "maild_reserved"  # the execution option that holds them
@@ -123,15 +123,9 @@ def insert_numbered(connection: Connection, table: Table, values: Mapping[str, A
     """Insert a row; returns its number (``id``): a reserved one where there are any, else the database's own."""
     number = _reserved(connection, table.name)
     if number is not None:
-        connection.execute(insert_into(table), {"id": number, **values})
+        insert_rows(connection, table, {"id": number, **values})
         return number
     return int(connection.execute(_returning(table), dict(values)).scalar_one())
-
-
-@cache
-def insert_into(table: Table) -> Insert:
-    """``insert(table)``, put together once."""
-    return insert(table)
 
 
 @cache

@@ -22,7 +22,8 @@ from maild.model.outbox import (
     Result,
     Sent,
 )
-from maild.store.numbers import insert_into, insert_numbered
+from maild.store.inserting import insert_rows
+from maild.store.numbers import insert_numbered
 from maild.store.schema import among, automatic_answers, outbox, outbox_recipients, raw_messages, spool
 from maild.store.spool import unpack
 from maild.store.unit_of_work import Store, database_clock
@@ -50,8 +51,8 @@ def add(
             "next_at": not_before or now, "reason": reason, "urgency": urgency,
         },
     )  # fmt: skip
-    connection.execute(
-        insert_into(outbox_recipients),
+    insert_rows(
+        connection, outbox_recipients,
         [{"outbox_id": number, "address": address, "state": "waiting"} for address in dict.fromkeys(message.recipients)],
     )
     return number
@@ -312,6 +313,6 @@ def answers_to(connection: Connection, address: str, since: datetime) -> list[tu
 
 def count_answer(connection: Connection, address: str, case: int, subject: str, now: datetime) -> None:
     """Remember an automatic answer for the limits."""
-    connection.execute(
-        insert_into(automatic_answers), {"at": now, "address": address, "case_number": case, "subject": subject[:400]}
+    insert_rows(
+        connection, automatic_answers, {"at": now, "address": address, "case_number": case, "subject": subject[:400]}
     )

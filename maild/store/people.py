@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
@@ -19,7 +18,8 @@ from sqlalchemy.engine import Row
 
 from maild.model.contact import Contact, Organisation
 from maild.plain.domains import candidates, fold_address
-from maild.store.numbers import insert_into, insert_numbered
+from maild.store.inserting import insert_or_ignore, insert_rows
+from maild.store.numbers import insert_numbered
 from maild.store.recording import AHEAD
 from maild.store.schema import (
     UNCLOSED,
@@ -54,24 +54,10 @@ _participants = (
 )
 
 
-def insert_or_ignore(connection: Connection, table: Any, values: dict[str, Any] | list[dict[str, Any]]) -> int:
-    """Insert rows; those whose key is there already are left as they are. Returns how many of one row are new (psycopg
-    does not count those of a list)."""
-    kept = {"preserve_rowcount": True}  # else PostgreSQL's driver has forgotten it by now
-    query = _ignoring(table, connection.dialect.name)
-    return int(connection.execute(query, values, execution_options=kept).rowcount)
-
-
-@cache
-def _ignoring(table: Any, dialect: str) -> Any:
-    maker: Any = sqlite_insert if dialect == "sqlite" else pg_insert
-    return maker(table).on_conflict_do_nothing()
-
-
 def insert_if_new(connection: Connection, table: Any, values: dict[str, Any]) -> bool:
     """Insert a row unless its key is there already; returns whether it is new."""
     if connection.get_execution_options().get(AHEAD):  # not known yet: where it is not, replaying this insert fails
-        connection.execute(insert_into(table), values)
+        insert_rows(connection, table, values)
         return True
     return insert_or_ignore(connection, table, values) == 1
 

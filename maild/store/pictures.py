@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, func, select
 
-from maild.store.people import insert_or_ignore
+from maild.store.inserting import insert_or_ignore
 from maild.store.schema import pictures
 
 ENOUGH = 3  # other cases in which a picture came before it counts as decoration

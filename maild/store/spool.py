@@ -34,7 +34,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from maild.model.message import Door
 from maild.model.spool import Arrival, SpoolEntry, SpoolState
-from maild.store.numbers import insert_into
+from maild.store.inserting import insert_rows
 from maild.store.schema import among, canary_decisions, raw_messages, spool
 from maild.store.unit_of_work import Store, database_clock
 
@@ -92,7 +92,7 @@ def accept(connection: Connection, arrivals: Sequence[Arrival], import_id: int |
             _add_recipients(connection, row.seq, arrival)
             result.append((row.id, False))
             continue
-        connection.execute(insert_into(raw_messages), {"seq": added, "raw": envelope.raw, "encoding": ""})
+        insert_rows(connection, raw_messages, {"seq": added, "raw": envelope.raw, "encoding": ""})
         known[digest] = (added, spool_id)
         result.append((spool_id, True))
     return result

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.engine import Row
 
 from maild.plain.domains import fold_address
-from maild.store.people import insert_or_ignore
+from maild.store.inserting import insert_or_ignore
 from maild.store.schema import surveys, unsubscribed
 
 

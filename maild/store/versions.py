@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.engine import Row
 
 from maild.settings.models import Settings
-from maild.store.people import insert_or_ignore
+from maild.store.inserting import insert_or_ignore
 from maild.store.schema import canaries, canary_decisions, configurations, spool, went_live
 
 LARGEST = 16 * 1024**2  # bytes of all files together that are kept
