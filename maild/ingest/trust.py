@@ -13,6 +13,8 @@ from maild.model.message import Address, Authentication, AuthResult, Message
 from maild.plain.domains import fold_address, organisational, to_ascii
 
 _VERSION = re.compile(r"\s*/?\s*\d+\s*\Z")
+_COMMENT = re.compile(r"\([^()]*\)")
+_TAG = re.compile(r"(?:^|;)\s*([a-z]+)\s*=\s*([^;]*[^;\s])")
 _PASS, _FAIL = {"pass"}, {"fail", "hardfail", "permerror", "policy"}
 
 
@@ -29,27 +31,34 @@ def authenticate(message: Message, authserv_id: str | None, trusted: bool, from_
         return Authentication()
     results = _results(value)
     domain = to_ascii(from_.email.rpartition("@")[2]) if from_ is not None else ""
-    spf = dkim = dmarc = AuthResult.NONE
-    login, logged_in, dmarc_for = "", False, ""
+    spf = dkim = AuthResult.NONE
+    verdicts: list[AuthResult] = []
+    login, logged_in, sent_by, dmarc_for = "", False, "", ""
     for method, result, properties in results:
         verdict = AuthResult.PASS if result in _PASS else AuthResult.FAIL if result in _FAIL else AuthResult.NONE
         match method:
             case "spf" if spf is not AuthResult.PASS:
-                spf = verdict
+                spf, sent_by = verdict, properties.get("smtp.mailfrom", "").rpartition("@")[2]
             case "dkim":
                 signer = properties.get("header.d", "") or properties.get("header.i", "").rpartition("@")[2]
-                aligned = bool(domain) and bool(signer) and organisational(signer) == organisational(domain)
-                if verdict is AuthResult.PASS and aligned:
+                if verdict is AuthResult.PASS and _aligned(signer, domain):
                     dkim = AuthResult.PASS
                 elif dkim is AuthResult.NONE and verdict is AuthResult.FAIL:
                     dkim = AuthResult.FAIL
-            case "dmarc" if dmarc is AuthResult.NONE:
-                dmarc, dmarc_for = verdict, properties.get("header.from", "")
+            case "dmarc":
+                verdicts.append(verdict)
+                dmarc_for = dmarc_for or properties.get("header.from", "")
             case "auth" if verdict is AuthResult.PASS:
                 login = properties.get("smtp.auth", "") or properties.get("smtp.mailfrom", "")
                 logged_in = from_ is not None and fold_address(login) == fold_address(from_.email)
             case _:
                 pass
+    # where it is said twice the worse counts: a sender's address that broke the grammar may have said the other
+    dmarc = next((one for one in (AuthResult.FAIL, AuthResult.NONE, AuthResult.PASS) if one in verdicts), AuthResult.NONE)
+    if _signs_a_part(message, domain):  # anybody may have added the rest (RFC 6376, 8.2)
+        dkim = AuthResult.NONE if dkim is AuthResult.PASS else dkim
+        if dmarc is AuthResult.PASS and not (spf is AuthResult.PASS and _aligned(sent_by, domain)):
+            dmarc = AuthResult.NONE
     # header.from, where the server names it, has to be the domain that we read in From
     if (
         dmarc is AuthResult.PASS
@@ -63,12 +72,25 @@ def authenticate(message: Message, authserv_id: str | None, trusted: bool, from_
     return Authentication(spf, dkim, dmarc, login, passed, dmarc is AuthResult.FAIL, value)
 
 
+def _aligned(signer: str, domain: str) -> bool:
+    return bool(domain) and bool(signer) and organisational(signer) == organisational(domain)
+
+
+def _signs_a_part(message: Message, domain: str) -> bool:
+    """Whether a signature for this domain covers only the beginning of the body (`l=`)."""
+    for value in message.header_all("DKIM-Signature"):
+        tags = dict(_TAG.findall(value))
+        if "l" in tags and _aligned(tags.get("d", ""), domain):
+            return True
+    return False
+
+
 def _topmost(message: Message, authserv_id: str) -> str | None:
-    """The first Authentication-Results of this server, if no other server's stands above it … as its own."""
+    """The first Authentication-Results of this server; those of others are passed over."""
     wanted = authserv_id.strip().rstrip(".").lower()
     for value in message.header_all("Authentication-Results"):
-        name = value.partition(";")[0].strip()
-        if _VERSION.sub("", name).split(" ")[0].rstrip(".").lower() == wanted:
+        name = _COMMENT.sub(" ", next(iter(_pieces(value[:1000])), "")).strip()
+        if _VERSION.sub("", name).split(" ")[0].strip('"').rstrip(".").lower() == wanted:
             return value
     return None
 
@@ -77,19 +99,30 @@ def _results(value: str) -> list[tuple[str, str, dict[str, str]]]:
     """The results in a header value as (method, result, properties); what cannot be read is left out."""
     import authres
 
-    try:
-        found = authres.AuthenticationResultsHeader.parse_value(value)
-        return [_one(result) for result in found.results]
-    except (authres.core.AuthResError, ValueError, IndexError, RecursionError, AttributeError):
-        pass
     out: list[tuple[str, str, dict[str, str]]] = []
-    for piece in value.split(";")[1:]:  # one result that breaks the grammar must not hide the others
+    for text in (value, *(f"x; {piece.strip()}" for piece in _pieces(value)[1:])):
         try:
-            found = authres.AuthenticationResultsHeader.parse_value(f"x; {piece.strip()}")
-            out.extend(_one(result) for result in found.results)
+            found = authres.AuthenticationResultsHeader.parse_value(text)
         except (authres.core.AuthResError, ValueError, IndexError, RecursionError, AttributeError):
-            continue
+            continue  # one result that breaks the grammar must not hide the others
+        out.extend(_one(result) for result in found.results)
+        if text is value:
+            break
     return out
+
+
+def _pieces(value: str) -> list[str]:
+    """The value cut at the semicolons outside of comments and quotes; what an unclosed one swallows is left out."""
+    pieces, start, depth, quoted = [], 0, 0, False
+    for place, sign in enumerate(value):
+        if sign == '"' and not depth:
+            quoted = not quoted
+        elif not quoted and sign in "()":
+            depth = max(0, depth + (1 if sign == "(" else -1))
+        elif sign == ";" and not quoted and not depth:
+            pieces.append(value[start:place])
+            start = place + 1
+    return pieces if quoted or depth else [*pieces, value[start:]]
 
 
 def _one(result: Any) -> tuple[str, str, dict[str, str]]:

@@ -33,7 +33,23 @@ def said(*results: str, trusted: bool = True, server: str | None = "mx.example.c
             True,
             False,
         ),
-        ("mx.example.com; this is ((no grammar; dkim=pass header.d=acme.example", True, False),
+        ("mx.example.com; this is no grammar; dkim=pass header.d=acme.example", True, False),
+        ("mx.example.com; dmarc=pass (p=reject; dis=none) header.from=acme.example; = =", True, False),
+        ('"mx.example.com"; dmarc=pass header.from=acme.example', True, False),
+        ("(edge 4) mx.example.com 1; dmarc=pass header.from=acme.example", True, False),
+        ("mx.example.com; spf=pass (for ((dmarc=none; dmarc=pass header.from=acme.example", False, False),
+        (
+            "mx.example.com; spf=pass (of x) ;dmarc=pass header.from=acme.example (@evil.example); dmarc=none",
+            False,
+            False,
+        ),
+        (
+            "mx.example.com; spf=pass (of x) ;dmarc=pass header.from=acme.example (@evil.example); dmarc=fail",
+            False,
+            True,
+        ),
+        ("mx.example.com.evil.example; dmarc=pass header.from=acme.example", False, False),
+        ("evil.example (; mx.example.com; dmarc=pass header.from=acme.example)", False, False),
     ],
 )
 def test_dmarc_aligned_dkim_or_the_senders_own_login_count(results: str, passed: bool, failed: bool) -> None:
@@ -62,3 +78,24 @@ def test_each_method_is_kept_for_rules() -> None:
     found = said("mx.example.com; spf=softfail; dkim=fail header.d=acme.example; dmarc=pass header.from=acme.example")
     assert (found.spf, found.dkim, found.dmarc) == (AuthResult.NONE, AuthResult.FAIL, AuthResult.PASS)
     assert found.source.startswith("mx.example.com; spf=softfail")
+
+
+@pytest.mark.parametrize(
+    ("results", "passed"),
+    [
+        ("dkim=pass header.d=acme.example", False),
+        ("dkim=pass header.d=acme.example; dmarc=pass header.from=acme.example", False),
+        (
+            "dkim=pass header.d=acme.example; spf=pass smtp.mailfrom=eve@evil.example; dmarc=pass header.from=acme.example",
+            False,
+        ),
+        (
+            "dkim=pass header.d=acme.example; spf=pass smtp.mailfrom=jo@acme.example; dmarc=pass header.from=acme.example",
+            True,
+        ),
+    ],
+)
+def test_a_signature_over_a_part_of_the_body_proves_nothing(results: str, passed: bool) -> None:
+    signature = "DKIM-Signature: v=1; a=rsa-sha256; d=acme.example; s=x;\n\tl=10; h=from:subject; bh=YWJj; b=YWJj\n"
+    source = f"Authentication-Results: mx.example.com; {results}\n{signature}From: jo@acme.example\n\nHi"
+    assert authenticate(parse(source.encode()), "mx.example.com", True, JO).passed is passed
