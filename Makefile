@@ -17,8 +17,9 @@ install: .venv/installed
 demo: install
 	$(BIN)/python -m maild.demo $(if $(KEEP),--keep)
 
+# a file's tests stay together: they share what is slow to start
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 # What some tests need beyond PyPI; without it they are skipped by name.
 test-services:
