@@ -93,7 +93,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, lambda _number, _frame: None)
         self.selector.register(self.signals[0], selectors.EVENT_READ)
-        self._remember()
+        self._remember(self.settings)
         gc.freeze()
         self._start_door()
         watchdog = notify.watchdog_interval()
@@ -265,6 +265,7 @@ class Supervisor:
             with contextlib.suppress(KeyError):
                 self.selector.unregister(self.door_channel.socket)
             return
+        asked: list[int] = []
         for what, value in messages:
             match what:
                 case "listening":
@@ -282,26 +283,30 @@ class Supervisor:
                     sys.stderr.write(f"maild: the doors cannot be opened: {value}\n")
                     self.exit_status = 2
                 case "reload":
-                    self.reload()
+                    asked.append(value)
+        if asked:  # one reload, begun after all of these were asked for, answers them
+            said = self.reload()
+            if self.door_channel is not None:
+                self.door_channel.send(("reloaded", (asked, said)))
 
     # --- reload ----------------------------------------------------------------------------------------------
 
-    def reload(self) -> None:
-        """Take the configuration on disk, all or nothing; what is live now and what waits for a restart is said."""
+    def reload(self) -> dict[str, Any]:
+        """Take the configuration on disk, all or nothing; returns what is live now and what waits for a restart, or why not."""
         notify.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
             fresh = load(self.folder)
             compiled = prove(fresh)
-        except MaildError as error:
+            settings = fresh.model_copy(update={"main": keep_started(self.settings, fresh), "state_dir": self.settings.state_dir})
+            self._remember(settings)
+        except (MaildError, OSError) as error:
             faults = [str(one) for one in error.faults] if isinstance(error, ConfigError) else [str(error)]
             log.error("config.refused", reason=faults[0], faults=len(faults))
             self._keep_fault("\n".join(faults))
-            self._answer_reload({"ok": False, "faults": faults, "hash": self.settings.hash})
+            said: dict[str, Any] = {"ok": False, "faults": faults, "hash": self.settings.hash}
         else:
             waits = needs_restart(self.settings, fresh)
-            self.compiled = compiled
-            self.settings = fresh.model_copy(update={"main": keep_started(self.settings, fresh), "state_dir": self.settings.state_dir})
-            self._remember()
+            self.compiled, self.settings = compiled, settings
             if self.door_channel is not None:
                 self.door_channel.send(("settings", self.settings))
             self._replace_workers()
@@ -309,13 +314,15 @@ class Supervisor:
             log.info("config.loaded", hash=fresh.hash, waits=waits)
             if waits:
                 log.warning("config.waits_for_restart", what=", ".join(waits))
-            self._answer_reload({"ok": True, "hash": fresh.hash, "waits": waits})
+            said = {"ok": True, "hash": fresh.hash, "waits": waits}
         notify.notify("READY=1")
+        return said
 
-    def _remember(self) -> None:
+    @staticmethod
+    def _remember(settings: Settings) -> None:
         """What is live now is kept for `deliver` and for commands that meet a broken file. Raises OSError."""
-        pipe.write_addresses(self.settings.state_dir, Addresses(self.settings).known())
-        last_loaded.keep(self.settings)
+        pipe.write_addresses(settings.state_dir, Addresses(settings).known())
+        last_loaded.keep(settings)
 
     def _replace_workers(self) -> None:
         """New ones start with the new settings while the old ones finish what they have in hand."""
@@ -327,10 +334,6 @@ class Supervisor:
         self.children = [child for child in self.children if child.pid or not child.leaving]
         self._start_workers()
         self._start_post_office()
-
-    def _answer_reload(self, value: dict[str, Any]) -> None:
-        if self.door_channel is not None:
-            self.door_channel.send(("reloaded", value))
 
     def _keep_fault(self, fault: str | None) -> None:
         """For `maild status`. A database that does not answer does not hinder the reload."""

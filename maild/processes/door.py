@@ -61,7 +61,8 @@ class DoorProcess:
         self.commit = GroupCommit(self.store, self._stored)
         self.listeners: list[smtp.Listener] = []
         self.refusals: list[Refusal] = []
-        self.reloads: list[asyncio.Future[dict[str, Any]]] = []
+        self.reloads: dict[int, asyncio.Future[dict[str, Any]]] = {}  # by the number that the supervisor answers to
+        self.asked = 0
         self.stopping = asyncio.Event()
 
     async def run(self) -> int:
@@ -168,8 +169,9 @@ class DoorProcess:
 
     async def _reload(self, _request: dict[str, Any], _payload: bytes) -> dict[str, Any]:
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self.reloads.append(answer)
-        self.supervisor.send(("reload", None))
+        self.asked += 1
+        self.reloads[self.asked] = answer
+        self.supervisor.send(("reload", self.asked))
         return await answer
 
     async def _status(self, _request: dict[str, Any], _payload: bytes) -> dict[str, Any]:
@@ -195,10 +197,11 @@ class DoorProcess:
                     with contextlib.suppress(OSError):
                         listener.renew_tls()
             elif what == "reloaded":
-                for answer in self.reloads:
-                    if not answer.done():
-                        answer.set_result(value)
-                self.reloads.clear()
+                numbers, said = value
+                for number in numbers:
+                    answer = self.reloads.pop(number, None)
+                    if answer is not None and not answer.done():
+                        answer.set_result(said)
 
     # --- from time to time -----------------------------------------------------------------------------------
 
