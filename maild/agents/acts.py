@@ -16,7 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from maild import casework, threads
-from maild.agents import reads
+from maild.agents import own, reads
 from maild.agents.takeback import Journal
 from maild.cases.commands import Block, Command
 from maild.cases.permissions import Rights, rights_of
@@ -482,6 +482,7 @@ def _ask(work: Work, command: Command) -> None:
         text, work.asked = work.text.strip(), True
     if not text:
         raise CaseError(f"#ask needs a question: #ask {address} When can you deliver?")
+    text = own.hidden(desk, work.user, work.case.mailbox, text)
     enclosed = ((*work.parts,) if work.asked else ()) + with_parts(work)
     number = agents.ask(desk.connection, work.case.number, work.user, address, text, desk.now)
     agent = desk.office.settings.directory.users[work.user]

@@ -36,8 +36,26 @@ def answer_html(html: str, text: str, taken: Sequence[str]) -> str:
     reader.close()
     for cut in reader.candidates():
         if _words(_plain(cut)) == _words(text):
-            return cut
+            return _without_blank_beginning(cut)
     return ""
+
+
+_MOST_BLANK = 60  # a few a command
+_BLANK = re.compile(
+    r"(?P<before>\A(?:\s|<(?:div|table|tbody|tr|td|span|font|o:p)\b[^>]*>)*?)"
+    r"<(?P<tag>p|div|span|o:p)\b[^>]*>(?:\s|\u00a0|&nbsp;|<br[^>]*>|<(?P<inner>span|font|b|o:p)\b[^>]*>(?:\s|\u00a0|&nbsp;)*</(?P=inner)>)*</(?P=tag)>",
+    re.IGNORECASE,
+)
+
+
+def _without_blank_beginning(html: str) -> str:
+    """The HTML without the empty paragraphs at its beginning that the commands leave behind."""
+    for _ in range(_MOST_BLANK):
+        blank = _BLANK.match(html)
+        if blank is None:
+            break
+        html = blank["before"] + html[blank.end() :]
+    return html
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from maild.agents import own
 from maild.cases.commands import Block, read_block
 from maild.desk import Desk
 from maild.errors import CaseError
@@ -140,12 +141,13 @@ def only_signs(text: str, letter: Letter) -> bool:
 
 
 def sent_along(letter: Letter, html: str) -> tuple[PartRef, ...]:
-    """The attachments that go on with the mail; signatures and pictures that only decorate do not."""
+    """The attachments that go on with the mail; signatures, the agent's own card and pictures that only decorate do not."""
     return tuple(
         PartRef(letter.entry.id, one.part, one.name, one.type, one.size, one.inline, one.content_id)
         for one in letter.message.attachments
         if one.type not in _SIGNATURES and one.name.lower() not in {"smime.p7s", "signature.asc"}
         and (not one.decoration or f"cid:{one.content_id}" in html)
+        and not own.is_own_card(letter.desk, letter.user, one, letter.entry.raw)
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from maild import casework
-from maild.agents import acts
+from maild.agents import acts, own
 from maild.agents import html as agent_html
 from maild.agents import reads as agent_reads
 from maild.agents.acts import Work
@@ -60,6 +60,8 @@ def answer(letter: Letter, work: Work) -> None:
     new = [one for one in outsiders(letter) if acts.join(work, one.email, one.name)]
     text = "\n\n".join(part for part in (work.text.strip(), work.quoted.strip()) if part)
     html = "" if work.quoted or work.block.has("use") else agent_html.answer_html(letter.message.html, text, work.block.taken)
+    said = [text, html]
+    text, html = (own.hidden(desk, letter.user, work.case.mailbox, one) for one in said)
     grace = timedelta() if work.block.has("now") else settings.main.agents.grace
     letter.record(work.case, public=False)
     mails = len(desk.mails)
@@ -72,6 +74,8 @@ def answer(letter: Letter, work: Work) -> None:
     work.lines += [f"{one.email} takes part" for one in new]
     to = ", ".join(sent[0][1].recipients) if sent else "nobody: all of them had your mail already"
     work.lines.append(f"to {to}: {first_line(text)}")
+    if [text, html] != said:
+        work.lines.append(f"your own address in it is {settings.main.mailboxes[work.case.mailbox].address} now")
     if grace and sent:
         at = (desk.now + grace).astimezone(acts.zone_of(desk, letter.user))
         work.lines.append(f"it goes out at {at:%H:%M:%S}; answer #undo to stop it")

@@ -206,6 +206,33 @@ def test_the_agents_formatting_goes_along_where_it_says_the_same(team: Team) -> 
     assert team.case()["status"] == "wait_for_customer"
 
 
+def test_nothing_of_the_agents_own_address_reaches_the_customer(team: Team) -> None:
+    about = team.mail_to("alice@example.com")
+    html = "<p>#take</p><p>&nbsp;</p><p>Write to <a href='mailto:Alice@example.com'>ALICE@example.com</a>, not malice@example.com.de.</p>"
+    text = "#take\n\nWrite to ALICE@example.com, not malice@example.com.de."
+    card = "BEGIN:VCARD\nEMAIL;type=work:alice@example.com\nEND:VCARD"
+    body = (
+        "--m\nContent-Type: multipart/alternative; boundary=b\n\n"
+        f"--b\nContent-Type: text/plain; charset=utf-8\n\n{text}\n--b\nContent-Type: text/html; charset=utf-8\n\n{html}\n--b--\n"
+        f'--m\nContent-Type: text/x-vcard; name="alice.vcf"\nContent-Disposition: attachment; filename="alice.vcf"\n\n{card}\n'
+        '--m\nContent-Type: text/vcard\nContent-Disposition: attachment; filename="supplier.vcf"\n\n'
+        "BEGIN:VCARD\nEMAIL:sales@supplier.example\nEND:VCARD\n--m--\n"
+    )
+    team.answer(
+        about, body, quote=False,
+        headers=["MIME-Version: 1.0", 'Content-Type: multipart/mixed; boundary="m"', "Received: from alice-laptop by mx.example.com",
+                 "Sender: alice@example.com", "Disposition-Notification-To: alice@example.com"],
+    )  # fmt: skip
+    answer, receipt = team.sent("answer", "receipt")
+    assert answer.message.text.strip() == "Write to support@example.com, not malice@example.com.de."
+    assert "mailto:support@example.com" in answer.message.html
+    assert answer.message.html.count("<p>") == 1, "what the commands leave empty is not sent"
+    assert [part.name for part in answer.message.attachments] == ["supplier.vcf"]
+    shown = repr(answer.message).replace("malice@", "").lower()
+    assert "alice@example.com" not in shown
+    assert "your own address in it is support@example.com now" in receipt.message.text
+
+
 def test_after_reply_sets_the_status_unless_the_mail_says_one(sqlite: Store, rooms: Rooms) -> None:
     team = Team(rooms(sqlite, main={"agents": {"after_reply": "wait_for_customer"}}))
     team.customer()
