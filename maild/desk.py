@@ -303,7 +303,7 @@ class Desk:
         enclosed = tuple(sendable) if sum(ref.size for ref in sendable) <= room else ()
         author = (message.from_[0] if message and message.from_ else None) or Address("", "")
         shown_as = author.name or author.email or (users[actor].name if actor in users else actor) or "maild"
-        if case.organisation and event in {"new_case", "answer", "reopened", "follow_up"}:
+        if case.organisation and actor not in users and event in {"new_case", "answer", "reopened", "follow_up"}:
             shown_as += f" ({case.organisation})"
         mailbox = self.office.settings.main.mailboxes[case.mailbox]
         reply_to = "" if internal or contact is None else (contact.name or contact.email)

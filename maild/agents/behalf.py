@@ -12,6 +12,8 @@ from maild.cases import lifecycle
 from maild.cases.commands import STATUS_COMMANDS, Block, Command, Phase, find
 from maild.cases.permissions import rights_of
 from maild.errors import CaseError
+from maild.ingest.parse import attachment_bytes, parse
+from maild.ingest.sender import forwarded_words
 from maild.model.case import Case, StreamEntry, StreamType
 from maild.model.contact import Contact
 from maild.model.message import Address
@@ -101,13 +103,14 @@ def new_case(letter: Letter, block: Block) -> Outcome:
     title = bare_subject(letter.message.subject, desk.office.tag_pattern) or first_line(block.text)
     case = case_for(letter, Address("", address), title)
     work = work_of(letter, case, block, None)
-    forwarded = letter.message.text if is_forward(letter.message.subject) and not work.text.strip() else ""
+    forwarded = forwarded_in(letter) if is_forward(letter.message.subject) and not work.text.strip() else ""
     if letter.thread.case is not None:
         acts.carry_out(work, Command("link", f"#link {letter.thread.case.number}", number=letter.thread.case.number))
     work.lines.append(f"case {case.number} of {address}: {title}")
     carry_out(work, Phase.BEFORE)
     words = work.text.strip() or forwarded.strip()
-    if work.text.strip() and not silent and not work.asked:
+    answered = bool(work.text.strip()) and not silent and not work.asked
+    if answered:
         answer(letter, work)
     elif words and not work.asked:
         work.case = casework.change(desk, work.case, {"summary": words[:4000]}, letter.user)
@@ -118,11 +121,24 @@ def new_case(letter: Letter, block: Block) -> Outcome:
         letter.record(work.case, public=False)
         work.lines.append("nobody outside was mailed")
     carry_out(work, Phase.AFTER)
+    if answered and not block.has(*STATUS_COMMANDS, "merge", "ask"):
+        after_reply(work)
     asks(letter, work)
     contact = people.contact(desk.connection, work.case.contact_id) if work.case.contact_id else None
     desk.notify(work.case, contact, "new_case", desk.hears(work.case, "new_case", []), text=words, actor=letter.user)
     receipt(letter, work)
     return Outcome("case", case.number, event="case.created")
+
+
+def forwarded_in(letter: Letter) -> str:
+    """The words of the mail that the agent forwards, without the agent's own above them."""
+    message = letter.message
+    if letter.reading.forwarded.source != "forwarded":
+        return message.text  # resent, or passed on by a server: all of it is the customer's
+    if words := forwarded_words(message.text):
+        return words
+    inner = next((part for part in message.parts if part.type in ("message/rfc822", "message/global")), None)
+    return parse(attachment_bytes(letter.entry.raw, inner.number)).text if inner is not None else message.text
 
 
 def forward_begins(text: str) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 from maild import casework
 from maild.agents import acts, held, takeback
 from maild.agents import reads as agent_reads
-from maild.agents.behalf import direct, forward_begins, is_direct, new_case
+from maild.agents.behalf import direct, forward_begins, forwarded_in, is_direct, new_case
 from maild.agents.letters import (
     Letter,
     NewCase,
@@ -123,7 +123,7 @@ def _without_case(letter: Letter, block: Block) -> Outcome | NewCase:
                 "or with #note to keep it as a case of your own"
             )
         above = block.text if block.text.strip() != message.text.strip() else ""
-        return NewCase(person, message.text, block, above if not forward_begins(above) else "")
+        return NewCase(person, forwarded_in(letter), block, above if not forward_begins(above) else "")
     if needs is not None and not block.text:
         raise CaseError(
             f"#{needs.name} needs a case: answer one of its mails, or put its number into the subject, "

@@ -107,6 +107,21 @@ def forwarded_person(message: Message) -> Identity:
     return Identity(None, "forwarded", "no forwarded message with a sender was found")
 
 
+def forwarded_words(text: str) -> str:
+    """The forwarded mail in the text of the one that forwards it, from the block that mail clients put above it; what stands
+    over that is the forwarder's own. '' where there is no such block."""
+    lines = text.split("\n")
+    labels = [_labelled(line)[0] for line in lines[:_SCANNED_LINES]]
+    for index, line in enumerate(lines[:_SCANNED_LINES]):
+        begins = len(line) < 200 and _BEGIN.search(line) is not None
+        near = labels[index : index + 9]
+        named = any(label in _FROM_LABELS for label in near)
+        others = sum(label in _OTHER_LABELS for label in near)
+        if (begins and named and others) or (labels[index] in _FROM_LABELS | _OTHER_LABELS and named and others >= 2):
+            return "\n".join(lines[index:]).strip()
+    return ""
+
+
 def _field(source: str, name: str) -> str:
     """One field of a header block in text, unfolded."""
     value: list[str] = []

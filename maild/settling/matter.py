@@ -138,17 +138,20 @@ class Matter:
         ``outgoing``: somebody sent it from our mailbox.
         """
         message = self.message
-        writer = self.author or (message.from_[0] if message.from_ else Address("", self.entry.mail_from or ""))
+        author = self.author or (message.from_[0] if message.from_ else Address("", self.entry.mail_from or ""))
+        writer, kind, text = self.behalf or author, self.kind, message.text
+        if self.behalf is not None:  # what the agent wrote above it is theirs alone, and a note
+            kind, text = MessageKind.CUSTOMER, self.words or message.text
         number = cases.add_message(
             self.connection,
             {
                 "case_number": case.number, "spool_seq": self.entry.seq, "direction": "out" if outgoing else "in",
-                "kind": OutgoingKind.ANSWER.value if outgoing else self.kind.value,
+                "kind": OutgoingKind.ANSWER.value if outgoing else kind.value,
                 "public": public, "message_id": message.message_id, "from_name": writer.name,
                 "from_email": writer.email,
                 "to": [{"name": a.name, "email": a.email} for a in message.to],
                 "cc": [{"name": a.name, "email": a.email} for a in message.cc],
-                "subject": message.subject, "text": message.text,
+                "subject": message.subject, "text": text,
                 "attachments": [
                     {"name": a.name, "type": a.type, "size": a.size, "sha256": a.sha256, "part": a.part, "inline": a.inline,
                      "decoration": a.decoration}
@@ -166,7 +169,7 @@ class Matter:
                 words = f"(encrypted)\n{words}".strip()
             entry = StreamEntry(
                 self.now if self.history is None else self.entry.received_at, StreamType.MESSAGE, self.actor(), public,
-                words, {"kind": self.kind.value}, number,
+                words, {"kind": kind.value}, number,
             )  # fmt: skip
             cases.add_stream(self.connection, case.number, [entry])
         return number

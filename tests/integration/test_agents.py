@@ -1077,3 +1077,41 @@ def test_in_an_answer_the_word_is_a_message_like_any_other(trusting: Team) -> No
     first = trusting.case()["messages"][0]["message_id"]
     entry = ask_status(trusting.room, headers=[TRUSTED.format("home.example"), f"In-Reply-To: <{first}>"])
     assert tell(entry) == ("done", "answer", 1)
+
+
+# --- forwards -----------------------------------------------------------------------------------------------------
+
+GMAIL = "---------- Forwarded message ---------\nFrom: Kim Lee <kim@cust.example>\nDate: Mon, 23 Nov 2026 at 10:00\nSubject: Chair\nTo: alice@example.com\n\nMy chair broke.\n"
+OUTLOOK = "From: Kim Lee <kim@cust.example>\nSent: Monday, 23 November 2026 10:00\nTo: Alice Ng\nSubject: Chair\n\nMy chair broke.\n"
+APPLE = "Anfang der weitergeleiteten Nachricht:\n\nVon: Kim Lee <kim@cust.example>\nBetreff: Stuhl\nDatum: heute\nAn: alice@example.com\n\nMy chair broke.\n"
+INNER = (
+    "--b\nContent-Type: text/plain\n\n{}\n--b\nContent-Type: message/rfc822\n\nFrom: Kim Lee <kim@cust.example>\nSubject: Chair\n"
+    "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\nMy chair broke.=20\n--b--\n"
+)
+
+
+@pytest.mark.parametrize("form", [GMAIL, OUTLOOK, APPLE, INNER], ids=["gmail", "outlook", "apple", "attached"])
+def test_what_an_agent_writes_above_a_forward_is_never_the_customers_words(trusting: Team, form: str) -> None:
+    above = "#priority high\n\nHe never pays, be careful."
+    body = form.format(above) if form is INNER else f"{above}\n\n{form}"
+    headers = ["MIME-Version: 1.0", 'Content-Type: multipart/mixed; boundary="b"'] if form is INNER else []
+    entry = trusting.new(body, subject="Fwd: Chair", headers=headers)
+    case = trusting.case(entry.case or 0)
+    assert (case["contact"], case["priority"]) == ({"name": "Kim Lee", "email": "kim@cust.example"}, "high")
+    (message,) = case["messages"]
+    assert (message["from"]["email"], message["kind"]) == ("kim@cust.example", "customer")
+    public = [one["text"] for one in case["stream"] if one["public"]] + [message["text"]]
+    assert all("My chair broke." in one for one in public)
+    assert "never pays" not in str(public)
+    assert "#priority" not in str(public)
+    assert [one["text"] for one in case["stream"] if one["type"] == "note"] == ["He never pays, be careful."]
+
+
+def test_an_answer_on_behalf_leaves_the_status_that_answers_leave(sqlite: Store, rooms: Rooms) -> None:
+    team = Team(rooms(sqlite, main={"agents": {"trust": {"authserv_id": "mx.example.com"}, "after_reply": "wait_for_customer"}}))
+    assert team.new("#new sue@acme.example\n\nWhich colour?").case == 1
+    assert team.case()["status"] == "wait_for_customer"
+    assert team.new("#new sue@acme.example\n#silent\n\nShe called.").case == 2
+    assert team.case(2)["status"] == "new"
+    told = [one for one in team.sent("notification") if one.message.case == 2]
+    assert "New case from Alice Ng.\n" in told[0].message.text, "Alice is not of Acme"
