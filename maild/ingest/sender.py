@@ -7,7 +7,7 @@ own address into From.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from maild.ingest import addresses
 from maild.ingest.quote_forms import as_read, is_forward_separator, is_original_separator, is_titled_rule, label_of
@@ -111,14 +111,16 @@ def forwarded_words(text: str) -> str:
     """The forwarded mail in the text of the one that forwards it, from the block that mail clients put above it; what stands
     over that is the forwarder's own. '' where there is no such block."""
     lines = text.split("\n")
-    labels = [_labelled(line)[0] for line in lines[:_SCANNED_LINES]]
-    for index, line in enumerate(lines[:_SCANNED_LINES]):
-        begins = len(line) < 200 and _BEGIN.search(line) is not None
-        near = labels[index : index + 9]
-        named = any(label in _FROM_LABELS for label in near)
-        others = sum(label in _OTHER_LABELS for label in near)
-        if (begins and named and others) or (labels[index] in _FROM_LABELS | _OTHER_LABELS and named and others >= 2):
-            return "\n".join(lines[index:]).strip()
+    read = [as_read(line) for line in lines[:_SCANNED_LINES]]
+    labels = [label_of(line) for line in read]
+    for at in _named_senders(read, labels):
+        begins = at
+        for above in range(at - 1, max(-1, at - 7), -1):
+            if labels[above] or _begins(read[above]):
+                begins = above
+            elif read[above].strip():
+                break
+        return "\n".join(lines[begins:]).strip()
     return ""
 
 
@@ -136,23 +138,24 @@ def _field(source: str, name: str) -> str:
 
 
 def _in_text(text: str) -> Address | None:
-    """The sender named in the first forwarded block: a line that labels the sender, with other labels beside it."""
+    """The sender named in the first forwarded block."""
     lines = [as_read(line) for line in text.split("\n", _SCANNED_LINES)[:_SCANNED_LINES]]
-    labels = [label_of(line) for line in lines]
-    if "from" not in labels:
-        return None
-    for index, line in enumerate(lines):
-        if labels[index] != "from":
-            continue
-        near = labels[max(0, index - 5) : index + 6]
-        others = sum(bool(label) and label != "from" for label in near)
-        if others < 2 and not (others and any(map(_begins, lines[max(0, index - 6) : index]))):
-            continue
-        value = _LABELLED.sub("", line, count=1).strip(" \t*|;")
-        found = _mailboxes(value or (lines[index + 1] if index + 1 < len(lines) else ""))
+    for at in _named_senders(lines, [label_of(line) for line in lines]):
+        value = _LABELLED.sub("", lines[at], count=1).strip(" \t*|;")
+        found = _mailboxes(value or (lines[at + 1] if at + 1 < len(lines) else ""))
         if found is not None:
             return found
     return None
+
+
+def _named_senders(lines: Sequence[str], labels: Sequence[str]) -> Iterator[int]:
+    """The lines that name the sender of a forwarded mail: labelled so, with other labels beside them."""
+    for index in range(len(lines)):
+        if labels[index] != "from":
+            continue
+        others = sum(bool(label) and label != "from" for label in labels[max(0, index - 5) : index + 6])
+        if others >= 2 or (others and any(map(_begins, lines[max(0, index - 6) : index]))):
+            yield index
 
 
 def _begins(line: str) -> bool:
