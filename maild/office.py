@@ -17,6 +17,7 @@ from maild.plain.domains import FREE_MAIL, to_ascii
 from maild.plain.subjects import tag_pattern
 from maild.plain.tokens import Keyring, verify_id
 from maild.rules.ruleset import Ruleset, compile_rules
+from maild.settings import named_files
 from maild.settings.addresses import Addresses
 from maild.settings.models import Settings
 from maild.settings.secrets import read as read_secret
@@ -83,14 +84,14 @@ def compile_office(settings: Settings) -> Compiled:
 
 
 def prove(settings: Settings) -> Compiled:
-    """Compile, and refuse what loading alone does not find: rules that cannot work, templates that cannot be rendered,
-    tests beside rules that fail.
+    """Compile, and refuse what loading alone does not find: certificates and passwords that are not there, rules that
+    cannot work, templates that cannot be rendered, tests beside rules that fail.
 
     Raises ConfigError with every fault.
     """
     from maild.rules.lint import lint
 
-    faults = [fault for fault in lint(settings) if fault.severity == "error"]
+    faults = named_files.faults(settings) + [fault for fault in lint(settings) if fault.severity == "error"]
     if faults:
         raise ConfigError(faults)
     compiled = compile_office(settings)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # What else proves a configuration: module and function, called with the settings, giving faults. Absent ones are left
 # out.
-CHECKS = ("maild.rules.lint:lint", "maild.cli.check:templates", "maild.workbench.gate:faults")
+CHECKS = ("maild.settings.named_files:faults", "maild.rules.lint:lint", "maild.cli.check:templates", "maild.workbench.gate:faults")
 
 
 class Format(StrEnum):

@@ -8,6 +8,7 @@ away does not stop what is being stored. RFC 5321, 1870, 2034, 2920, 3207, 4954,
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import defaultdict
 from typing import Any
 
@@ -109,7 +110,7 @@ class SmtpSession(SMTP):
 
     async def handle_exception(self, error: Exception) -> str:
         """What a fault inside a command is answered with; nothing of it is told to the client."""
-        if isinstance(error, asyncio.IncompleteReadError):
+        if isinstance(error, asyncio.IncompleteReadError | ConnectionError | ssl.SSLError):  # gone, or no TLS spoken
             assert self.transport is not None
             self.transport.close()
             raise asyncio.CancelledError
@@ -318,8 +319,10 @@ class SmtpSession(SMTP):
             await self.push("538 5.7.11 Say STARTTLS first: a password must not go in the clear")
         elif self.link.authenticated or self.mail.mail_from is not None:
             await self.push("503 5.5.1 AUTH comes once, and before MAIL")
+        elif not arg:
+            await self.push("501 5.5.4 Say AUTH and a mechanism: PLAIN or LOGIN")
         else:
-            mechanism, *rest = (arg or "").split()
+            mechanism, *rest = arg.split()
             match mechanism.upper(), len(rest):
                 case "PLAIN", 0 | 1:
                     result = await self.auth_PLAIN(self, ["PLAIN", *rest])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import functools
-import os
 import socket
 import ssl
 from pathlib import Path
@@ -19,10 +18,10 @@ from maild.ingest.limits import Load, client_address, networks
 from maild.ingest.lmtp import LmtpSession
 from maild.ingest.session import SmtpSession
 from maild.log import get_logger
-from maild.plain import control
+from maild.plain import certificates, control
 from maild.settings.models import SmtpDoor, Tls
 
-__all__ = ["DoorHooks", "Listener", "serve", "tls_context"]
+__all__ = ["DoorHooks", "Listener", "serve"]
 
 log = get_logger("door")
 
@@ -76,7 +75,8 @@ class Listener:
             session.abort()
 
     def renew_tls(self) -> None:
-        """Read certificate and key again; sessions that begin from now on use them. Raises OSError, ssl.SSLError."""
+        """Read certificate and key again; sessions that begin from now on use them. Raises
+        certificates.Unusable, OSError."""
         if self._desk.tls is not None and self._desk.config.tls is not None:
             _load_certificate(self._desk.tls, self._desk.config.tls, self._desk.hooks)
 
@@ -131,11 +131,11 @@ async def serve(
     """Open a door: SMTP, or LMTP. ``sock`` is a listening socket that systemd opened, in place of ``listen``.
 
     Raises ValueError where ``listen`` or a network cannot be read, OSError where it cannot be opened,
-    ssl.SSLError where certificate and key do not fit.
+    certificates.Unusable where certificate and key cannot be used.
     """
     tls = None
     if door_config.tls is not None:
-        tls = tls_context()
+        tls = certificates.serving()
         _load_certificate(tls, door_config.tls, hooks)
     trusted = networks(door_config.trusted)
     own_path = None
@@ -212,24 +212,11 @@ def _unix_socket(path: Path) -> socket.socket:
     return sock
 
 
-def tls_context() -> ssl.SSLContext:
-    """What STARTTLS begins with: TLS 1.2 and later; a certificate is loaded into it."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
 def _load_certificate(context: ssl.SSLContext, tls: Tls, hooks: DoorHooks) -> None:
     if isinstance(tls.key, str):
-        context.load_cert_chain(tls.certificate, tls.key)
-        return
-    # OpenSSL reads keys from files only: one in memory never lies on a disk
-    memory = os.memfd_create("maild-tls-key")
-    try:
-        os.write(memory, hooks.secret(tls.key).encode())
-        context.load_cert_chain(tls.certificate, f"/proc/self/fd/{memory}")
-    finally:
-        os.close(memory)
+        certificates.load_chain(context, tls.certificate, tls.key)
+    else:
+        certificates.load_chain(context, tls.certificate, "", key_in=hooks.secret(tls.key))
 
 
 def _shut(sock: socket.socket, task: asyncio.Task[None]) -> None:

@@ -6,7 +6,6 @@ It knows the spool and the addresses, and nothing of cases. It never waits for t
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
 import os
 import signal
@@ -194,8 +193,10 @@ class DoorProcess:
             if what == "settings":
                 self.settings, self.addresses = value, Addresses(value)
                 for listener in self.listeners:
-                    with contextlib.suppress(OSError):
+                    try:
                         listener.renew_tls()
+                    except (OSError, ValueError, ConfigError) as error:  # proved a moment ago, and changed since
+                        log.error("config.refused", reason=f"the certificate before it stays: {error}")
             elif what == "reloaded":
                 numbers, said = value
                 for number in numbers:

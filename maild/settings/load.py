@@ -20,7 +20,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ValidationError
 
 from maild.errors import ConfigError, Fault
-from maild.settings import crosscheck, rule_sets, secrets
+from maild.settings import crosscheck, named_files, rule_sets, secrets
 from maild.settings import faults as wanting
 from maild.settings.models import Directory, MaildYaml, Settings, SlaYaml, WorkflowsYaml
 from maild.settings.reader import read_file
@@ -169,7 +169,7 @@ class Reading:
         return Settings(
             folder=folder,
             state_dir=state_dir,
-            main=main.model_copy(update={"database": database}),
+            main=named_files.placed(main.model_copy(update={"database": database}), folder),
             directory=self.models.get("directory.yaml") or Directory(),
             rules=tuple(rule for rule, _, _ in placed),
             rule_places=tuple((name, place) for _, name, place in placed),

@@ -111,6 +111,7 @@ class Store:
             if engine is not None:
                 engine.dispose()
         self._engine = self._ahead = None
+        self._inode = None
 
     def _make_engine(self, factory: type[sqlite3.Connection] = sqlite3.Connection) -> Engine:
         if not self.sqlite:
@@ -125,6 +126,7 @@ class Store:
 
         @event.listens_for(engine, "connect")
         def prepare(connection: sqlite3.Connection, _record: Any) -> None:
+            self._refuse_another_file()
             if self.path is not None:
                 self._inode = self.path.stat().st_ino
             # SQLite's own knows ASCII alone. First of all: it is refused while any statement is still open.
@@ -202,9 +204,7 @@ class Store:
             same = self.path.stat().st_ino == self._inode
         except FileNotFoundError:
             same = False
-        if not same:
-            self.close()
-            self._inode = None
+        if not same:  # for good: beside another file the old log would be taken for its own, and ruin it
             raise StoreUnavailable(f"the database {self.path} was deleted or replaced; stop maild and restore a backup")
 
     @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -107,6 +108,25 @@ def test_f22_the_mark_without_the_database_is_refused(sqlite: Store) -> None:
     with pytest.raises(ConfigError, match="restore"):
         sqlite.create_or_upgrade()
     assert not sqlite.path.exists()
+
+
+def test_f22_a_database_that_is_replaced_under_a_running_daemon_is_refused_until_the_next_start(sqlite: Store) -> None:
+    """Its log stands beside the other file still, and would be taken for that one's."""
+    assert sqlite.path is not None
+    with sqlite.write() as connection:
+        installation.set_meta(connection, "x", "old")
+    copy = sqlite.path.with_name("copy")
+    with contextlib.closing(sqlite3.connect(sqlite.path)) as one:
+        one.execute(f"VACUUM INTO '{copy}'")
+    copy.replace(sqlite.path)
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable, match="deleted or replaced"), sqlite.write() as connection:
+            installation.set_meta(connection, "x", "new")
+    for suffix in ("-wal", "-shm"):
+        sqlite.path.with_name(sqlite.path.name + suffix).unlink()
+    sqlite.close()
+    with sqlite.write() as connection:
+        installation.set_meta(connection, "x", "new")
 
 
 def test_f22_a_damaged_database_is_not_available_and_not_replaced(sqlite: Store) -> None:
