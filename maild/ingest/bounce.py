@@ -77,7 +77,7 @@ class _Parts:
 
 
 def read_bounce(message: Message, null_sender: bool = False) -> BounceReport | None:
-    """What a delivery report says of each recipient, or None for a mail that is no delivery report.
+    """What a delivery report says of each recipient, or None for a mail that reports no failure and no delay.
 
     ``null_sender`` says that the envelope sender was empty. A report that names nobody has no recipients.
     RFC 3464 (fields), RFC 3462 (multipart/report), RFC 3463 (statuses).
@@ -94,11 +94,23 @@ def read_bounce(message: Message, null_sender: bool = False) -> BounceReport | N
     fields, groups = _groups(parts.status)
     if not groups:  # pasted into the text, or the whole report wrapped by a scanner on its way
         fields, groups = _groups([report, *parts.nested, *(text for text in parts.returned if _nested_report(text))])
+    if groups and all(_went_well(group, message.subject) for group in groups):
+        return None
     recipients = _from_groups(groups, report, _own_addresses(message, returned), message.subject)
     if not recipients:
         recipients = _from_prose(message, report, returned)
     message_id, references = _original(message, report, returned, fields)
     return BounceReport(tuple(recipients), message_id, references)
+
+
+def is_delivery_receipt(message: Message) -> bool:
+    """Whether this is a delivery report in which no recipient failed or is late: delivered, relayed, expanded."""
+    _, groups = _groups(part.text[:MAX_TEXT] for part in message.parts if part.type in _STATUS_TYPES and part.depth <= 2)
+    return bool(groups) and all(_went_well(group, message.subject) for group in groups)
+
+
+def _went_well(group: StatusGroup, subject: str) -> bool:
+    return _action(group, subject) in (None, BounceAction.RELAYED)
 
 
 def _other_report(message: Message) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from maild.ingest.absence import absence_signs
-from maild.ingest.bounce import read_bounce
+from maild.ingest.bounce import is_delivery_receipt, read_bounce
 from maild.model.message import Automatic, Classification, MachineSort, Message, MessageKind
 from maild.plain.patterns import Phrases
 
@@ -265,7 +265,7 @@ def _receipt(message: Message) -> str | None:
         return "a read report (RFC 8098)"
     if any(p.type.endswith("disposition-notification") and p.depth <= 1 for p in message.parts):
         return "a read report (RFC 8098)"
-    return None
+    return "a delivery report without a failure (RFC 3464)" if is_delivery_receipt(message) else None
 
 
 _REPORTS: tuple[tuple[MessageKind, Callable[[Message], str | None]], ...] = (

@@ -8,8 +8,9 @@ import pytest
 
 from maild.ingest.bounce import read_bounce
 from maild.ingest.bounce_verdict import judge
+from maild.ingest.classify import NOTHING_OWN, classify
 from maild.ingest.parse import parse
-from maild.model.message import BounceAction, BounceReport
+from maild.model.message import BounceAction, BounceReport, MessageKind
 
 RETURNED = """\
 Return-Path: <desk@help.example>
@@ -91,8 +92,15 @@ def test_a_report_names_each_recipient_and_the_returned_message() -> None:
 
 
 def test_delivered_recipients_are_none_and_relayed_ones_are_named_so() -> None:
-    groups = "Final-Recipient: rfc822;al@shop.example\nAction: delivered\nStatus: 2.0.0\n\nFinal-Recipient: rfc822;jo@shop.example\nAction: relayed\nStatus: 2.1.5"
-    assert told(report(groups)) == [("jo@shop.example", "2.1.5", "relayed", False)]
+    groups = "Final-Recipient: rfc822;al@shop.example\nAction: delivered\nStatus: 2.0.0\n\nFinal-Recipient: rfc822;bo@shop.example\nAction: relayed\nStatus: 2.1.5\n\n"
+    assert told(report(groups + FAILED.format("5.1.1", "550 no such user"))) == [("bo@shop.example", "2.1.5", "relayed", False), ("jo@shop.example", "5.1.1", "failed", True)]
+
+
+@pytest.mark.parametrize("action", ["delivered", "relayed", "expanded", "Delivered (to mailbox)"])
+def test_a_report_in_which_nobody_failed_is_a_receipt_and_no_bounce(action: str) -> None:
+    source = report(f"Final-Recipient: rfc822;jo@shop.example\nAction: {action}\nStatus: 2.0.0", text="Your message was delivered to jo@shop.example")
+    assert read(source) is None
+    assert classify(parse(source.encode()), "", NOTHING_OWN).kind is MessageKind.RECEIPT
 
 
 @pytest.mark.parametrize(
