@@ -14,6 +14,7 @@ from maild.store.unit_of_work import Store
 
 TOO_OLD = timedelta(minutes=10)
 LOW_ROOM = 200 * 1024**2
+LONG_LOG = 256 * 1024**2  # of SQLite, which keeps it at a few MiB as long as it can
 
 
 def status(settings: Settings, store: Store | None) -> dict[str, Any]:
@@ -92,6 +93,11 @@ def _needs(shown: dict[str, Any], store: Store, living: bool, smarthost: str | N
     size, room = store.size_and_room()
     if room < max(LOW_ROOM, size // 50):
         needs.append(f"the disk of the database has {room // 1024**2} MiB left: make room")
+    if (log := store.log_size()) > LONG_LOG:
+        needs.append(
+            f"the database's log has grown to {log // 1024**2} MiB, since a program reads {store.path} without an end: "
+            f"find it (fuser {store.path}) and end it"
+        )
     return needs
 
 

@@ -110,7 +110,7 @@ class Deliverer:
         self._sending: set[int] = set()  # outbox ids
         self._unrecorded: dict[int, Mapping[str, Outcome]] = {}  # by outbox id: how it ended, as only we know
         self._one_at_a_time = asyncio.Semaphore(1)
-        self._down = ""
+        self._down: str | None = None  # the smarthost's fault; '' when it works, None while that is not known
         self._failures = 0
         self._pause_until: datetime | None = None
         self._taken = 0  # mails that the smarthost has said anything of

@@ -27,6 +27,7 @@ from maild.store.numbers import RESERVED, Reserved
 from maild.store.recording import AHEAD, Recording, RecordingConnection
 
 MARK = "mark"
+LOG_KEPT = 64 * 1024**2  # bytes that the write-ahead log keeps after it has grown
 
 
 class Store:
@@ -135,6 +136,7 @@ class Store:
             mode = cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0]
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute("PRAGMA foreign_keys=ON")
+            cursor.execute(f"PRAGMA journal_size_limit={LOG_KEPT}")
             cursor.execute("PRAGMA cache_size=-8000")
             if factory is RecordingConnection:
                 cursor.execute("PRAGMA query_only=ON")
@@ -229,6 +231,11 @@ class Store:
             return 0, 1 << 62
         fs = os.statvfs(self.path.parent if self.path.parent.exists() else "/")
         return (self.path.stat().st_size if self.path.exists() else 0), fs.f_bavail * fs.f_frsize
+
+    def log_size(self) -> int:
+        """Bytes of SQLite's write-ahead log (0 elsewhere): it grows as long as somebody reads an old moment."""
+        log = self.path.with_name(f"{self.path.name}-wal") if self.path is not None else None
+        return log.stat().st_size if log is not None and log.exists() else 0
 
 
 def _lower(value: Any) -> Any:

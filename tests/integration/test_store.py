@@ -18,10 +18,12 @@ from builders import NOW, configuration, mail
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from maild import health
 from maild.errors import ConfigError, StoreUnavailable
 from maild.model.case import Case, LinkType, Priority, Status, StreamEntry, StreamType
 from maild.model.contact import Contact, Organisation
 from maild.model.outbox import Deferred, OutboxState, OutgoingKind, OutgoingMessage, Refused, Result, Sent
+from maild.settings.load import load
 from maild.store import audit, cases, installation, migrate, outbox, people, schema
 from maild.store.unit_of_work import Store
 
@@ -148,6 +150,26 @@ def test_f10_power_cut_settings(sqlite: Store) -> None:
 
 
 # --- transactions -----------------------------------------------------------------------------------------------
+
+
+def test_f23_a_log_that_a_reader_keeps_from_ending_is_told_and_cut_when_the_reader_is_gone(
+    sqlite: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load(configuration(tmp_path / "config"))
+    monkeypatch.setattr("maild.health.LONG_LOG", 1 << 20)
+    monkeypatch.setattr("maild.store.unit_of_work.LOG_KEPT", 1 << 20)
+    with sqlite.read() as reader:
+        reader.execute(select(schema.meta)).all()
+        for n in range(4):
+            with sqlite.write() as connection:
+                installation.set_meta(connection, f"x{n}", "x" * (1 << 20))
+        assert sqlite.log_size() > 4 << 20
+        assert any("log has grown to" in one for one in health.status(settings, sqlite)["needs"])
+    for n in range(4):
+        with sqlite.write() as connection:
+            installation.set_meta(connection, "y", f"{n}")
+    assert sqlite.log_size() <= 1 << 20
+    assert not any("log has grown to" in one for one in health.status(settings, sqlite)["needs"])
 
 
 def test_what_raises_leaves_nothing(store: Store) -> None:

@@ -210,6 +210,12 @@ def test_a_smarthost_that_is_away_costs_no_try_and_one_mail_finds_it_back() -> N
     assert sorted(number for number, _, _ in outbox.finished) == [1, 2, 3]
 
 
+def test_a_fault_that_a_process_before_this_one_noted_is_gone_with_the_first_mail() -> None:
+    outbox = Memory([entry(1), entry(2)])
+    asyncio.run(deliverer(outbox, Said()).run_once(NOW))
+    assert outbox.events == ["up"]
+
+
 def test_the_pause_grows_to_five_minutes() -> None:
     outbox, clock = Memory([entry(1)]), Clock()
     loop = deliverer(outbox, Said({"jo1@acme.example": SmarthostUnavailable("away")}), now=clock)
