@@ -317,9 +317,10 @@ class Deliverer:
     async def _smarthost_works(self) -> None:
         self._failures = 0
         self._pause_until = None
-        if self._down:
+        if self._down != "":  # also the fault that a process before this one had noted
+            if self._down:
+                log.info("outbox.smarthost_back")
             self._down = ""
-            log.info("outbox.smarthost_back")
             await self._call(partial(asyncio.to_thread, self._outbox.smarthost_up))
 
     def _pausing(self, now: datetime) -> bool:
