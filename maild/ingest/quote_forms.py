@@ -16,7 +16,7 @@ _AS_READ = {0xA0: " ", 0x202F: " ", 0x2009: " ", 0x3000: " ", 0x2019: "'", 0xFEF
 
 # verbs that end or carry an attribution: "On Monday Jo Doe wrote:"
 _WROTE = (
-    r"\bwrote\b|\bwrites\b|\bschrieb\b|\bschreibt\b|a écrit|a ecrit|écrivait|escribió|escribio|escribe|escreveu|escrito|ha scritto|scrive\b|scrisse|schreef|geschreven"
+    r"\bwrote\b|\bwrites\b|>,? sent\b|\bschrieb\b|\bschreibt\b|a écrit|a ecrit|écrivait|escribió|escribio|escribe|escreveu|escrito|ha scritto|scrive\b|scrisse|schreef|geschreven"
     r"|napisał|napisal|pisze\b|\bskrev\b|kirjoitti|napsal|píše|написа|пишет|писал|пише|yazdı|yazmış|写道|寫道|寫入|さんは書きました|さんが書きました|のメッセージ|のメール|작성|님이 쓴|쓴 글|έγραψε|a scris|írta|pisao|je napisa|napísal|geschrieben|napisane? przez|đã viết|menulis|เขียนว่า|rašė|rakstīja|kirjutas|missatge de|تمت كتابة|كتب|מאת|نوشت"
 )
 _DIGIT_DATE = r"\d{1,4}[./年-]\s?\d{1,2}[./月-]\s?\d{1,4}|\d{1,2}\s*[:.h時]\s*\d{2}|\b(19|20)\d\d\b"
@@ -33,6 +33,13 @@ _DATE_AND_ADDRESS = re2.compile(r"^[^<>]+<\s*[^<>\s]+@[^<>\s]+>\s*[:：]$")
 _TIME_AND_ADDRESS = re2.compile(r"^[^<>]{1,80}<\s*[^<>\s]+@[^<>\s]+>[^<>]{1,60}[:：]$|^\D{0,6}\d[^<>]{5,60} (by|von|de|da|van|fra|från|od|от|від) [^<>\s]+@[^<>\s]+\s*[:：]$")
 # programs that name the person quoted, without a date
 _QUOTING = re2.compile(r"(?i)^(quoting|zitat von|cita(ndo|zione)?( de| di| a)?|citerar|citat( af| fra)?|citaat van|cytowanie|cituj[iu]|цитирую|цитата)\b")
+# what other trackers put above what they quote
+_ABOVE_LINE = re2.compile(
+    r"(?i)^[\s>*#=_–—|-]{1,20}(please |bitte |veuillez |por favor )?.{0,40}((reply|respond|response|answer|write|type) .{0,20}above (this|the) line|(antwort|schreib)\w* .{0,20}(oberhalb|über) (dieser|die) (linie|zeile)|au-dessus de cette ligne"
+    r"|(por encima|encima|arriba) de esta l[íi]nea|acima d(esta|a) linha|sopra questa (riga|linea)|boven deze (regel|lijn)|powyżej tej linii|ovanför (denna|den här) (rad|linje)|over denne linj\w*|tämän rivin yläpuole|nad t[íe]m?to (řád|čár)\w*|выше этой (строки|линии|черты)|bu satırın üst).{0,40}$"
+)
+# a person who tells what they wrote themselves
+_FIRST_PERSON = re2.compile(r"(?i)(^|[^\pL])(i|we|ich|wir|je|j'ai|nous|yo|io|eu|ik|wij|ja|jag|vi|jeg|minä|já|я|мы|ми|ben)([^\pL][^<>]{0,20})?(wrote|schrieb|écri\w*|escrib\w+|scritto|escrev\w+|schreef|geschreven|geschrieben|napisa\w+|skrev|kirjoitin|napsal\w*|писал\w*|напис\w+|yazd\w+)|(wrote|schrieb|schreef|skrev) (i|ich|wir|ik|wij|jag|vi|jeg)[^\pL]")
 # "---- On Tue, 03 Nov 2026 10:04:00 +0100 Jo <jo@a.example> wrote ----", "-----jo@a.example wrote: -----"
 _DASHED = re2.compile(rf"(?i)^[-_]{{2,}}\s*\S.*({_WROTE})\s*[:：]?\s*[-_]{{2,}}$")
 # what marks a quotation that goes on without marks although it begins with one: GroupWise, La Poste
@@ -73,6 +80,7 @@ _FORWARDED = re2.compile(
 )
 _RULE = re2.compile(r"^[ \t]{0,4}([-_=—–‐*][ \t]?){5,}$")
 _TITLED_RULE = re2.compile(r"^[ \t]{0,4}[-_=—–‐]{2,}\s*[^-_=—–‐\s].{0,60}?\s*[-_=—–‐]{2,}\s*$")
+_DRAWN = frozenset("#=-_*—–|")
 _TITLE_STARTS = frozenset(["--", "__", "==", "——", "––", "‐‐"])
 _FOOTER = re2.compile(
     r"(?i)^\W*(reply to this email directly|you (are receiving|received) this (message|e-?mail|because)|to (unsubscribe|respond|stop receiving)|unsubscribe|view it on|visit (this|the) (topic|group)|for more options, visit)"
@@ -110,6 +118,8 @@ def is_original_separator(line: str) -> bool:
     """``-----Original Message-----`` in any of the languages, or a drawn line that says who wrote."""
     line = line[:MAX_LINE]
     if line[:1] == ">" and _MARKED_START.match(line):
+        return True
+    if line[:1] in _DRAWN and _ABOVE_LINE.match(line):
         return True
     return (_begins(line) and bool(_ORIGINAL.match(line))) or (line[:2] in ("--", "__") and bool(_DASHED.match(line)) and bool(_ADDRESSED.search(line) or _DATED.search(line)))
 
@@ -196,9 +206,11 @@ def _is_plain_attribution(joined: str, lines: list[str], below: int) -> bool:
 def is_certain_attribution(lines: list[str]) -> bool:
     """Whether an attribution is one even if the text below carries no quote marks: it has an address or the time of day.
 
-    "On 12.05. your colleague wrote:" can be somebody's own sentence, of which nothing may be cut.
+    "On 12.05. your colleague wrote:" can be somebody's own sentence, of which nothing may be cut; "I wrote" is one.
     """
     joined = " ".join(line[:MAX_LINE].strip() for line in lines)
+    if _FIRST_PERSON.search(joined):
+        return False
     return bool(_ADDRESSED.search(joined) or (_STARTS.match(joined) and _TIME.search(joined)))
 
 

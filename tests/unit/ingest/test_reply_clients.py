@@ -59,6 +59,7 @@ ATTRIBUTIONS = {
     "gmail et": "Desk <desk@help.example> kirjutas kuupäeval T, 3. november 2026 kell 10:04:",
     "gmail sl": "V V tor., 3. nov. 2026 ob 10:04 je oseba Desk <desk@help.example> napisala:",
     "gmail ca": "Missatge de Desk <desk@help.example> del dia dt., 3 de nov. 2026 a les 10:04:",
+    "sparrow": "On 11-Apr-2026, at 6:54 PM, Desk <desk@help.example> sent:",
     "apple en": "On Nov 3, 2026, at 10:04 AM, Desk <desk@help.example> wrote:",
     "apple de": "Am 03.11.2026 um 10:04 schrieb Desk <desk@help.example>:",
     "apple fr": "Le 3 nov. 2026 à 10:04, Desk <desk@help.example> a écrit :",
@@ -300,6 +301,8 @@ def test_a_block_of_header_fields_ends_the_new_text(client: str) -> None:
         ("The log:\n2026-11-03 10:04 ERROR jo@shop.example:\nfailed\nWhat now?\n", ["failed", "What now?"]),
         ("Order\n---- Items ----\nfrom: stock 1\nto: Hall 3\n---- End ----\nplease deliver to jo@shop.example\n", ["Hall 3", "please deliver"]),
         ("Steps\n--- step 1 ---\nFrom the box take A.\n--- step 2 ---\nDone. Mail jo@shop.example\n", ["take A", "Done."]),
+        ("Hello\n\nI wrote to al@help.example on 3.11.2026:\nplease help\nbut nothing came.", ["please help", "nothing came"]),
+        ("Hallo\n\nAm 3.11.2026 um 10:04 schrieb ich an al@help.example:\nbitte\nNichts kam.", ["bitte", "Nichts kam"]),
         (">>> Desk <desk@help.example> 03.11.2026 10:04 >>>\nWhich?\n\nThat one\n", ["That one"]),
         ("On Tue, 3 Nov 2026 at 10:04, Desk <desk@help.example> wrote:\n\nWhich?\n\nThat one\n", ["Which?", "That one"]),
         ("| From | To |\n|---|---|\n| Berlin | Paris |\n\nthat one please\n", ["Berlin", "that one please"]),
@@ -321,6 +324,24 @@ def test_the_block_of_a_forwarded_mail_names_who_wrote_it(client: str) -> None:
         found = forwarded_person(parse(f"{head}\n{above}{BLOCKS[client]}\n\nThe lamp is broken.\n".encode()))
         assert found.address is not None
         assert found.address.email == "desk@help.example"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "##- Please type your reply above this line -##",
+        "--- Please reply above this line ---",
+        "=-=-= Reply above this line =-=-=",
+        "-- Bitte antworten Sie oberhalb dieser Linie --",
+        "##- Veuillez saisir votre réponse au-dessus de cette ligne -##",
+        "##- Escriba su respuesta por encima de esta línea -##",
+        "##- Digite sua resposta acima desta linha -##",
+        "##- Typ uw antwoord boven deze regel -##",
+    ],
+)
+def test_below_another_trackers_line_all_is_quoted(line: str) -> None:
+    assert new_text(f"{ANSWER}\n\n{line}\n\n{QUOTED}\n", "") == ANSWER
+    assert new_text(f"Please write above the line.\n\n{ANSWER}", "") == f"Please write above the line.\n\n{ANSWER}"
 
 
 def test_marks_of_writing_direction_and_narrow_blanks_do_not_matter() -> None:
