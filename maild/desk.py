@@ -29,6 +29,7 @@ from maild.plain.domains import fold_address
 from maild.plain.quiet import quiet_until
 from maild.plain.subjects import bare_subject
 from maild.plain.tokens import new_serial
+from maild.settings.values import lasting
 from maild.store import cases, clocks, faq, installation, notices, outbox, people
 
 # What a user with a digest hears of there; what they set themselves, and what is about to be late, comes at once.
@@ -159,19 +160,19 @@ class Desk:
         limits = self.office.settings.main.limits
         for rate in limits.answers_overall:
             if outbox.as_many_answers(self.connection, self.now - rate.window, rate.count):
-                self._pull_breaker(f"more than {rate.count} automatic answers in {rate.window}")
+                self._pull_breaker(f"more than {rate.count} automatic answers in {lasting(rate.window)}")
                 return f"the limit on all automatic answers is reached ({rate})"
         widest = max((rate.window for rate in (*limits.answers_per_address, *limits.same_subject)), default=timedelta())
         given = outbox.answers_to(self.connection, address, self.now - widest)
         for rate in limits.answers_per_address:
             if sum(at > self.now - rate.window for at, _ in given) >= rate.count:
-                return f"{address} had {rate.count} automatic answers in {rate.window}"
+                return f"{address} had {rate.count} automatic answers in {lasting(rate.window)}"
         for rate in limits.same_subject:
             if sum(at > self.now - rate.window and about == subject for at, about in given) >= rate.count:
-                return f"{address} had {rate.count} automatic answers about {subject!r} in {rate.window}"
+                return f"{address} had {rate.count} automatic answers about {subject!r} in {lasting(rate.window)}"
         for rate in limits.answers_per_case if case else ():
             if outbox.as_many_answers(self.connection, self.now - rate.window, rate.count, case=case):
-                return f"case {case} had {rate.count} automatic answers in {rate.window}"
+                return f"case {case} had {rate.count} automatic answers in {lasting(rate.window)}"
         return ""
 
     def _pull_breaker(self, reason: str) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from maild.cases.shape import as_json, instant
 from maild.model.case import Case
 from maild.settings.models import Settings
-from maild.sla import timers
+from maild.sla import standing, timers
 from maild.sla.calendar import ALWAYS
 from maild.store import agents, cases, clocks, people, timelogs
 
@@ -70,8 +70,8 @@ def message(row: Any) -> dict[str, Any]:
 def sla_state(connection: Connection, settings: Settings, found: Case, now: datetime) -> dict[str, Any]:
     """How the case stands against its SLA."""
     calendars = timers.calendars(settings.sla)
-    state = timers.as_json(
-        timers.state(clocks.load(connection, found.number), calendars.get(found.sla or "", ALWAYS), found.status, now)
+    state = standing.as_json(
+        standing.state(clocks.load(connection, found.number), calendars.get(found.sla or "", ALWAYS), found.status, now)
     )
     for part in state.values():
         if isinstance(part, dict) and isinstance(part.get("due_at"), datetime):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from maild.model.case import Case, Status, StreamEntry, StreamType
@@ -124,12 +124,3 @@ def described(action: Action) -> str:
     if action.case is not None:
         said.append(f"case {action.case.title!r} in {action.case.mailbox}")
     return "; ".join(said)
-
-
-def lasting(value: timedelta) -> str:
-    """A duration as it is written in the configuration: `15d`, `90m`."""
-    seconds = int(value.total_seconds())
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds and seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"

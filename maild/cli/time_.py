@@ -81,7 +81,8 @@ def _workflow(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
         from maild import clock
         from maild.desk import Desk
         from maild.office import open_office
-        from maild.schedule.workflows import Acting
+        from maild.schedule import stays
+        from maild.schedule.acting import Acting
         from maild.store import cases, installation
 
         found = invocation(ctx)
@@ -101,7 +102,7 @@ def _workflow(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
                 why = None if one.enabled else "switched off"
                 rows.append(
                     {
-                        "name": one.name, "start": _start(one), "why_not": why or acting.why_not_stay(one, case),
+                        "name": one.name, "start": _start(one), "why_not": why or stays.why_not(acting, one, case),
                         "criteria": [
                             {"text": text, "held": held, "seen": seen} for text, held, seen in acting.explained(one, case)
                         ],
@@ -128,7 +129,7 @@ def _workflow(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
 
 def _start(workflow: Any) -> str:
     """`event status_changed, status resolved`, `status resolved for 15d`, `schedule 0 8 * * mon-fri`."""
-    from maild.cases.workflows import lasting
+    from maild.settings.values import lasting
 
     said = [f"event {workflow.event}"] if workflow.event is not None else []
     said += [f"schedule {workflow.schedule}"] if workflow.schedule is not None else []

@@ -16,7 +16,7 @@ from maild.cases.shape import instant
 from maild.model.case import Status
 from maild.model.sla import Clock, ClockKind, Outcome
 from maild.settings.models import Settings
-from maild.sla import timers
+from maild.sla import escalation, stopwatch, timers
 from maild.sla.calendar import ALWAYS
 from maild.store import clocks, due, figures
 from maild.store.unit_of_work import Store
@@ -92,7 +92,7 @@ def _whole(value: float) -> int:
 
 
 def _counts(clock: Clock, now: datetime) -> bool:
-    return clock.ended_at is not None or timers.past_due(clock, now)
+    return clock.ended_at is not None or stopwatch.past_due(clock, now)
 
 
 def _kept(clock: Clock) -> bool:
@@ -142,7 +142,7 @@ def sla_report(settings: Settings, store: Store | None, since: datetime, now: da
         for clock in running.get(row.number, ()):
             if row.sla and (clock.ended_at is None or clock.ended_at >= since):
                 lines.setdefault((row.sla, row.priority, clock.kind.value), []).append((row, clock))
-            if clock.ended_at is None and timers.past_due(clock, now):
+            if clock.ended_at is None and stopwatch.past_due(clock, now):
                 overdue.append(
                     {"number": row.number, "title": row.title, "clock": clock.kind.value, "due_at": instant(clock.due_at),
                      "group": row.group, "assignee": row.assignee, "sla": row.sla, "escalated": clock.escalated}
@@ -162,7 +162,7 @@ def _promise(
     all_clocks = [clock for _, clock in found]
     ended = [clock for clock in all_clocks if _counts(clock, now)]
     calendar = calendars.get(policy, ALWAYS)
-    used = [timers.elapsed(clock, calendar, now).total_seconds() for clock in all_clocks if clock.ended_at is not None]
+    used = [stopwatch.elapsed(clock, calendar, now).total_seconds() for clock in all_clocks if clock.ended_at is not None]
     return {
         "policy": policy, "priority": priority, "clock": kind, "cases": len(all_clocks),
         "fulfilled": sum(_kept(clock) for clock in ended), "violated": sum(not _kept(clock) for clock in ended),
@@ -182,11 +182,11 @@ def tried(settings: Settings, policy: str, priority: str, at: datetime) -> list[
     )
     found = []
     for kind in ClockKind:
-        clock = timers.start(kind, terms, priority_of(priority), calendar, at)
+        clock = stopwatch.start(kind, terms, priority_of(priority), calendar, at)
         if clock is None:
             continue
         target = getattr(terms.targets[priority_of(priority)], kind.value)
-        for step in timers.steps(terms, clock, calendar):
+        for step in escalation.steps(terms, clock, calendar):
             why = f"{target} of {terms.calendar or 'all hours'} from {calendar.next_opening(at).astimezone(zone):%a %Y-%m-%d %H:%M}"
             acts = terms.escalations[step.escalation] if step.escalation is not None else None
             found.append(

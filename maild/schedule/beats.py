@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from maild.desk import Desk
 from maild.log import get_logger
 from maild.office import Office
-from maild.schedule import deadlines, digests, reminding, workflows
+from maild.schedule import crons, deadlines, digests, events, reminding, stays
 from maild.schedule.effects import Done
 from maild.store import due, installation
 from maild.store.unit_of_work import Store
@@ -27,16 +27,16 @@ def beat(store: Store, office: Office, now: datetime) -> list[Done]:
     with store.read() as connection:
         jumped = bool(installation.get_meta(connection, _JUMP))
     room = AFTER_A_JUMP if jumped else None
-    done = workflows.react(store, office, now)
+    done = events.react(store, office, now)
     timed = deadlines.sweep(store, office, now, room or deadlines.A_SWEEP)
     timed += reminding.sweep(store, office, now)
     timed += digests.own(store, office, now)
     left = None if room is None else max(room - len(timed), 0)
-    timed += workflows.stays(store, office, now, left)
+    timed += stays.act(store, office, now, left)
     if left is None or left > 0:
-        timed += workflows.schedules(store, office, now)
+        timed += crons.run(store, office, now)
     if timed:
-        done += timed + workflows.react(store, office, now)
+        done += timed + events.react(store, office, now)
     if room is not None and len(timed) < room:
         with store.write() as connection:
             installation.set_meta(connection, _JUMP, "")

@@ -9,9 +9,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from maild import casework
 from maild.desk import Desk
 from maild.errors import CaseError
 from maild.log import get_logger
@@ -22,9 +24,10 @@ from maild.plain.sandbox import TemplateFault
 from maild.schedule import effects
 from maild.schedule.effects import Done
 from maild.settings.models import Escalation, Policy
-from maild.sla import timers
+from maild.sla import escalation, timers
 from maild.sla.calendar import ALWAYS, WorkingCalendar
 from maild.store import cases, clocks, due, installation
+from maild.store.savepoint import apart
 from maild.store.unit_of_work import Store
 
 log = get_logger("sla")
@@ -45,13 +48,15 @@ def sweep(store: Store, office: Office, now: datetime, limit: int = A_SWEEP) -> 
             desk = Desk(office, connection, now)
             free = due.lock_free(connection, numbers[start : start + BATCH])
             for number in (one for one in numbers[start : start + BATCH] if one in free):
-                try:
-                    with connection.begin_nested():
-                        done += of_case(desk, number)
-                except Exception as error:  # one case must not stop the others; it is looked at again
-                    log.error("sweep.failed", sweep="sla", case=number, reason=error, exc_info=error)
-                    clocks.put_off(connection, number, now + AGAIN_AFTER)
+                with apart(connection, partial(_failed, desk, number)):
+                    done += of_case(desk, number)
     return done
+
+
+def _failed(desk: Desk, number: int, error: Exception) -> None:
+    """A case whose steps failed is looked at again, a while later."""
+    log.error("sweep.failed", sweep="sla", case=number, reason=error, exc_info=error)
+    clocks.put_off(desk.connection, number, desk.now + AGAIN_AFTER)
 
 
 def of_case(desk: Desk, number: int) -> list[Done]:
@@ -68,13 +73,13 @@ def of_case(desk: Desk, number: int) -> list[Done]:
         found = [
             (step.due_at, place, step)
             for place, clock in enumerate(running)
-            for step in timers.due(policy, clock, calendar, desk.now)
+            for step in escalation.due(policy, clock, calendar, desk.now)
         ]
         taken = min(found, key=lambda one: one[:2], default=None)
         after = list(running)
         if taken is not None:
-            after[taken[1]] = timers.ran(running[taken[1]], taken[2])
-        clocks.save(desk.connection, number, after, next_step=timers.upcoming(policy, calendar))
+            after[taken[1]] = escalation.ran(running[taken[1]], taken[2])
+        clocks.save(desk.connection, number, after, next_step=escalation.upcoming(policy, calendar))
         if taken is None:
             return done
         done.append(_take(desk, case, policy, running[taken[1]], taken[2]))
@@ -209,10 +214,10 @@ def _renewed(desk: Desk, number: int, changed: set[str]) -> bool:
     if not had:
         return False  # history has no clocks, and gets none by a reload
     after = timers.retimed(
-        had, policy, case.priority, calendar, case.status, desk.now, since=case.created_at,
+        had, policy, case.priority, calendar, case.status, desk.now, since=casework.first_asked(desk, case),
         first_response_at=case.first_response_at,
     )  # fmt: skip
-    clocks.save(desk.connection, number, after, next_step=timers.upcoming(policy, calendar))
+    clocks.save(desk.connection, number, after, next_step=escalation.upcoming(policy, calendar))
     moved = _moved(had, after)
     if moved:
         text = f"the terms of {case.sla} changed: {'; '.join(moved)}"

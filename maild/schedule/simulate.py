@@ -9,14 +9,16 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from maild.cases import workflows as plans
-from maild.desk import Desk
 from maild.office import Office, open_office
-from maild.schedule import beats, digests
+from maild.schedule import beats, digests, stays
+from maild.schedule.acting import day
 from maild.schedule.effects import Done
-from maild.schedule.workflows import Acting, next_due
+from maild.schedule.ticker import next_fire
 from maild.settings.models import Settings
-from maild.store import clocks, copies, installation, reminders
+from maild.store import clocks, copies, due, installation, reminders
 from maild.store.unit_of_work import Store
 
 _A_MOMENT = timedelta(seconds=1)  # a deadline has passed when it is over, not when it is reached
@@ -54,8 +56,30 @@ def _through(
 def _next(store: Store, office: Office, after: datetime) -> datetime | None:
     with store.read() as connection:
         step = clocks.next_due(connection, after - _A_MOMENT)
-        workflow = next_due(Acting(Desk(office, connection, after)), after)
+        workflow = _next_workflow(office, connection, after)
         summed = [at for at in digests.due(connection, office).values() if at is not None and at > after]
         reminder = reminders.next_due(connection, after)
     found = [one for one in (step + _A_MOMENT if step is not None else None, workflow, reminder, *summed) if one is not None]
+    return min(found, default=None)
+
+
+def _next_workflow(office: Office, connection: Connection, after: datetime) -> datetime | None:
+    """When a workflow may next be due after this moment, None for never."""
+    found: list[datetime] = []
+    for workflow in office.settings.workflows.workflows:
+        if workflow.schedule is not None and plans.active(workflow, day(office, after)):
+            fire = next_fire(workflow.schedule, office.settings.main.timezone, after)
+            found += [fire] if fire is not None else []
+    for workflow in stays.timed(office, after):
+        for_ = workflow.when.for_
+        assert for_ is not None
+        moments = {row.status_since + for_ for row in due.in_status(connection, workflow.when.status)}
+        if stays.closing(workflow):
+            moments |= {at + for_ for at in due.words_within(connection, workflow.when.status)}
+        for step, action in enumerate(workflow.do):
+            if (every := action.every or workflow.every) is not None:
+                moments |= {at + every for at in due.last_runs(connection, workflow.name, step)}
+        if workflow.send_within is not None and moments:
+            moments.add(office.calendars[workflow.send_within].next_opening(after + timedelta(minutes=1)))
+        found += [moment for moment in moments if moment > after]
     return min(found, default=None)

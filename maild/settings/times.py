@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
-from maild.settings.values import OneOrMore, duration
+from maild.settings.values import OneOrMore, duration, lasting
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _LONG_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -142,7 +142,7 @@ class AtMost:
     window: timedelta | None
 
     def __str__(self) -> str:
-        return f"{self.count} per {self.per}" + (f" in {self.window}" if self.window else "")
+        return f"{self.count} per {self.per}" + (f" in {lasting(self.window)}" if self.window else "")
 
 
 def at_most(value: Any) -> AtMost:

@@ -32,6 +32,15 @@ def duration(value: Any) -> timedelta:
     return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
 
 
+def lasting(value: timedelta) -> str:
+    """A duration as it is written in the configuration: `15d`, `90m`."""
+    seconds = int(value.total_seconds())
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % length == 0:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
+
+
 def size(value: Any) -> int:
     """Read ``25MiB``, ``500kB`` or a number of bytes. Raises ValueError."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
@@ -50,7 +59,7 @@ class Rate:
     window: timedelta
 
     def __str__(self) -> str:
-        return f"{self.count} in {self.window}"
+        return f"{self.count} in {lasting(self.window)}"
 
 
 def rate(value: Any) -> Rate:

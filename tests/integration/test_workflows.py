@@ -17,7 +17,7 @@ from maild import casework
 from maild.desk import Desk
 from maild.model.case import Case, Status
 from maild.model.outbox import OutboxState
-from maild.schedule import beats, webhooks, workflows
+from maild.schedule import beats, events, webhooks
 from maild.store import cases, due, installation, people
 from maild.store import webhooks as calls
 from maild.store.unit_of_work import Store
@@ -474,7 +474,7 @@ def test_assignment_is_fair_when_many_daemons_assign_at_once(having: Make, how: 
     for each in range(24):
         room.receive(mail(sender=f"p{each}@y.example"))
     stores = [Store(room.store.url.render_as_string(hide_password=False), room.store.state_dir) for _ in range(3)]
-    threads = [threading.Thread(target=workflows.react, args=(store, room.office, room.now)) for store in stores]
+    threads = [threading.Thread(target=events.react, args=(store, room.office, room.now)) for store in stores]
     for thread in threads:
         thread.start()
     for thread in threads:

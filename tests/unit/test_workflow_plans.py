@@ -10,6 +10,7 @@ import pytest
 from maild.cases import workflows as plans
 from maild.model.case import Case, Status, StreamEntry, StreamType
 from maild.settings.models import Event, When, Workflow
+from maild.settings.values import lasting
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 
@@ -100,4 +101,4 @@ def test_other_words_for_events_are_understood(written: str, meant: str) -> None
     [(timedelta(days=15), "15d"), (timedelta(minutes=90), "90m"), (timedelta(hours=4), "4h"), (timedelta(seconds=5), "5s")],
 )
 def test_durations_are_said_as_they_are_written(span: timedelta, said: str) -> None:
-    assert plans.lasting(span) == said
+    assert lasting(span) == said

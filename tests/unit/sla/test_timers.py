@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from maild.model.case import Priority, Status
 from maild.model.sla import Clock, ClockKind, Outcome, Pause, ResponseStatus, SlaState, SlaStatus
 from maild.settings.models import Policy, SlaYaml
-from maild.sla import timers
+from maild.sla import escalation, standing, stopwatch, timers
 from maild.sla.calendar import ALWAYS, WorkingCalendar
 
 POLICY: dict[str, Any] = {
@@ -51,7 +51,7 @@ class Story:
         return self
 
     def answered(self, hours: float) -> Story:
-        self.clocks = timers.responded(self.clocks, self.calendar, after(hours))
+        self.clocks = timers.responded(self.clocks, self.policy, self.priority, self.calendar, after(hours))
         return self
 
     def asked(self, hours: float) -> Story:
@@ -68,13 +68,13 @@ class Story:
         """Take the steps that are due; their keys, in order."""
         taken = []
         for clock in self.clocks:
-            for step in timers.due(self.policy, clock, self.calendar, after(hours)):
+            for step in escalation.due(self.policy, clock, self.calendar, after(hours)):
                 taken.append(f"{step.key} of {step.kind}")
-                self.clocks = tuple(timers.ran(c, step) if c.kind is step.kind else c for c in self.clocks)
+                self.clocks = tuple(escalation.ran(c, step) if c.kind is step.kind else c for c in self.clocks)
         return taken
 
     def state(self, hours: float) -> SlaState:
-        return timers.state(self.clocks, self.calendar, self.status, after(hours))
+        return standing.state(self.clocks, self.calendar, self.status, after(hours))
 
     def sla(self, hours: float) -> str:
         return str(self.state(hours).status)
@@ -107,7 +107,7 @@ def test_first_response_status_is_pending_until_then() -> None:
 
 def test_a_case_that_is_opened_with_a_mail_has_its_first_response_fulfilled() -> None:
     clocks = timers.opened(STANDARD, Priority.LOW, ALWAYS, Status.NEW, START, since=None, first_response_at=START)
-    state = timers.state(clocks, ALWAYS, Status.NEW, after(100))
+    state = standing.state(clocks, ALWAYS, Status.NEW, after(100))
     assert state.first_response is not None and state.first_response.status == "fulfilled"
 
 
@@ -153,13 +153,13 @@ def test_sla_time_elapsed_leaves_out_pauses_and_total_time_does_not() -> None:
 
 
 def test_a_case_without_sla_has_an_empty_block() -> None:
-    assert timers.as_json(timers.state((), ALWAYS, Status.NEW, START)) == {
+    assert standing.as_json(standing.state((), ALWAYS, Status.NEW, START)) == {
         "status": None, "total_elapsed": None, "first_response": None, "resolution": None}  # fmt: skip
 
 
 def test_the_block_as_json() -> None:
     story = Story().answered(1).moves("wait_for_customer", 2)
-    assert timers.as_json(story.state(3)) == {
+    assert standing.as_json(story.state(3)) == {
         "status": "paused",
         "total_elapsed": 3 * 3600,
         "first_response": {"status": "fulfilled", "due_at": after(4), "elapsed": 3600},
@@ -224,7 +224,7 @@ def test_reopening_goes_on_with_the_time_used() -> None:
 def test_reopening_while_the_customer_is_waited_for_counts_the_time_once() -> None:
     story = Story().moves("wait_for_customer", 2).moves("open", 4).moves("resolved", 4).moves("open", 10)
     assert story.clock("resolution").due_at == after(18)
-    assert timers.elapsed(story.clock("resolution"), ALWAYS, after(11)) == timedelta(hours=3)
+    assert stopwatch.elapsed(story.clock("resolution"), ALWAYS, after(11)) == timedelta(hours=3)
 
 
 def test_closed_while_waiting_is_fulfilled() -> None:
@@ -235,7 +235,7 @@ def test_reopening_does_not_undo_a_breach() -> None:
     story = Story().moves("open", 1).moves("resolved", 12).moves("open", 20)
     assert story.sla(20) == "violated"
     assert story.clock("resolution").due_at == after(10)
-    assert timers.elapsed(story.clock("resolution"), ALWAYS, after(21)) == timedelta(hours=13)
+    assert stopwatch.elapsed(story.clock("resolution"), ALWAYS, after(21)) == timedelta(hours=13)
 
 
 def test_a_change_of_priority_keeps_start_and_pauses() -> None:
@@ -323,17 +323,17 @@ def test_a_target_in_days_is_due_at_the_same_time_of_day() -> None:
     assert [clock.due_at for clock in clocks] == [berlin("2026-12-01 09:00"), berlin("2026-12-03 09:00")]
     assert clocks[0].target == timedelta(hours=8)
     # a pause by night changes nothing, one of an hour by day moves it by that hour
-    slept = timers.resume(timers.pause(clocks[1], berlin("2026-11-30 18:00")), calendar, berlin("2026-12-01 08:00"))
+    slept = stopwatch.resume(stopwatch.pause(clocks[1], berlin("2026-11-30 18:00")), calendar, berlin("2026-12-01 08:00"))
     assert slept.due_at == berlin("2026-12-03 09:00")
-    worked = timers.resume(timers.pause(slept, berlin("2026-12-01 10:00")), calendar, berlin("2026-12-01 11:00"))
+    worked = stopwatch.resume(stopwatch.pause(slept, berlin("2026-12-01 10:00")), calendar, berlin("2026-12-01 11:00"))
     assert worked.due_at == berlin("2026-12-03 10:00")
 
 
 def test_steps_in_working_days() -> None:
     policy, calendar = OFFICE.policies["Days"], DAYS
-    clock = timers.start(ClockKind.RESOLUTION, policy, Priority.LOW, calendar, berlin("2026-11-30 10:00"))
+    clock = stopwatch.start(ClockKind.RESOLUTION, policy, Priority.LOW, calendar, berlin("2026-11-30 10:00"))
     assert clock is not None and clock.due_at == berlin("2026-12-03 10:00")
-    assert [(step.key, step.due_at) for step in timers.steps(policy, clock, calendar)] == [
+    assert [(step.key, step.due_at) for step in escalation.steps(policy, clock, calendar)] == [
         ("at 50%", berlin("2026-12-01 14:30")),
         ("before 1d", berlin("2026-12-02 10:00")),
         ("breach", berlin("2026-12-03 10:00")),
@@ -342,7 +342,7 @@ def test_steps_in_working_days() -> None:
 
 
 def test_without_a_calendar_a_day_has_24_hours() -> None:
-    clock = timers.start(ClockKind.RESOLUTION, OFFICE.policies["Always"], Priority.LOW,
+    clock = stopwatch.start(ClockKind.RESOLUTION, OFFICE.policies["Always"], Priority.LOW,
                          timers.calendars(OFFICE)["Always"], START)  # fmt: skip
     assert clock is not None and clock.due_at == START + timedelta(days=2)
 
@@ -378,7 +378,7 @@ def test_no_step_while_standing_but_what_fell_due_before() -> None:
 def test_a_pause_moves_the_steps_after_it() -> None:
     story = Story().answered(1).moves("wait_for_customer", 2).moves("open", 5)
     clock = story.clock("resolution")
-    assert [(step.key, step.due_at) for step in timers.steps(STANDARD, clock, ALWAYS)] == [
+    assert [(step.key, step.due_at) for step in escalation.steps(STANDARD, clock, ALWAYS)] == [
         ("at 80%", after(11)), ("breach", after(13)), ("at 150%", after(18))]  # fmt: skip
 
 
@@ -390,9 +390,9 @@ def test_a_step_that_ran_does_not_run_again_after_a_change_of_priority() -> None
 
 def test_two_steps_at_one_moment_have_names_of_their_own() -> None:
     policy = Policy.model_validate({**POLICY, "escalations": [{"at": "80%"}, {"at": "80%"}]})
-    clock = timers.start(ClockKind.RESOLUTION, policy, Priority.LOW, ALWAYS, START)
+    clock = stopwatch.start(ClockKind.RESOLUTION, policy, Priority.LOW, ALWAYS, START)
     assert clock is not None
-    assert [step.key for step in timers.steps(policy, clock, ALWAYS)] == ["at 80%", "at 80% (2)", "breach"]
+    assert [step.key for step in escalation.steps(policy, clock, ALWAYS)] == ["at 80%", "at 80% (2)", "breach"]
 
 
 # Always true ------------------------------------------------------------------------------------------------------
@@ -417,14 +417,14 @@ def test_whatever_happens_the_books_balance(story: list[tuple[float, str, str]],
             case.becomes(priority, hours)
         case.moves(status, hours)
         clock = case.clock("resolution")
-        late = timers.past_due(clock, after(hours))
+        late = stopwatch.past_due(clock, after(hours))
         # once late, for ever late
         assert late or not breached
         breached = late
         assert case.sla(hours) in set(SlaStatus)
-        assert timedelta() <= timers.elapsed(clock, calendar, after(hours)) <= after(hours) - START
+        assert timedelta() <= stopwatch.elapsed(clock, calendar, after(hours)) <= after(hours) - START
         if clock.running and not late:
-            used = timers.elapsed(clock, calendar, after(hours))
+            used = stopwatch.elapsed(clock, calendar, after(hours))
             since = clock.paused_at or after(hours)
             # what is left to the due time and what is used are the target
             assert used + calendar.working_between(since, clock.due_at) == clock.target
@@ -433,9 +433,9 @@ def test_whatever_happens_the_books_balance(story: list[tuple[float, str, str]],
 
 def test_a_clock_set_back_does_no_harm() -> None:
     clock = Story().clock("resolution")
-    paused = timers.pause(clock, after(5))
-    assert timers.resume(paused, ALWAYS, after(4)).due_at == clock.due_at
-    assert timers.end(paused, ALWAYS, after(3)).outcome is Outcome.FULFILLED
-    assert timers.end(clock, ALWAYS, after(-5)).ended_at == START
+    paused = stopwatch.pause(clock, after(5))
+    assert stopwatch.resume(paused, ALWAYS, after(4)).due_at == clock.due_at
+    assert stopwatch.end(paused, ALWAYS, after(3)).outcome is Outcome.FULFILLED
+    assert stopwatch.end(clock, ALWAYS, after(-5)).ended_at == START
     ended = replace(clock, ended_at=after(1), outcome=Outcome.FULFILLED)
-    assert timers.end(ended, ALWAYS, after(9)) == ended
+    assert stopwatch.end(ended, ALWAYS, after(9)) == ended
