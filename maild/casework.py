@@ -18,7 +18,7 @@ from maild.model.contact import Contact
 from maild.model.decision import Assign
 from maild.model.message import Address
 from maild.model.outbox import Draft, OutgoingKind, PartRef
-from maild.sla import timers
+from maild.sla import escalation, timers
 from maild.sla.calendar import ALWAYS
 from maild.store import cases, clocks, people
 
@@ -48,7 +48,7 @@ def _open_clocks(desk: Desk, case: Case, since: datetime | None) -> None:
         first_response_at=case.first_response_at if since is None else None,
     )  # fmt: skip
     desk.started[case.number] = tuple(started)
-    clocks.save(desk.connection, case.number, started, new=True, next_step=timers.upcoming(policy, calendar))
+    clocks.save(desk.connection, case.number, started, new=True, next_step=escalation.upcoming(policy, calendar))
 
 
 def save(desk: Desk, change: CaseChange, *, retime: bool = True) -> Case:
@@ -77,7 +77,7 @@ def _move_clocks(desk: Desk, before: Case, after: Case, retime: bool) -> None:
     now = had
     if retime and (before.priority, before.sla) != (after.priority, after.sla):
         now = timers.retimed(
-            now, policy, after.priority, calendar, before.status, desk.now, since=after.created_at,
+            now, policy, after.priority, calendar, before.status, desk.now, since=first_asked(desk, after),
             first_response_at=after.first_response_at,
         )  # fmt: skip
         moved = [
@@ -87,10 +87,15 @@ def _move_clocks(desk: Desk, before: Case, after: Case, retime: bool) -> None:
             told = StreamEntry(desk.now, StreamType.SLA, "maild", False, "; ".join(moved))
             cases.add_stream(desk.connection, after.number, [told])
     if before.last_responded_at != after.last_responded_at:
-        now = timers.responded(now, calendar, desk.now)
+        now = timers.responded(now, policy, after.priority, calendar, desk.now)
     now = timers.moved(now, policy, calendar, after.status, desk.now)
     if now != had:
-        clocks.save(desk.connection, after.number, now, next_step=timers.upcoming(policy, calendar))
+        clocks.save(desk.connection, after.number, now, next_step=escalation.upcoming(policy, calendar))
+
+
+def first_asked(desk: Desk, case: Case) -> datetime | None:
+    """From when the case's first response is counted: its start, or None where no customer has written on it."""
+    return case.created_at if cases.has_customers_mail(desk.connection, case.number) else None
 
 
 def asked_again(desk: Desk, case: Case, at: datetime) -> None:
@@ -102,7 +107,7 @@ def asked_again(desk: Desk, case: Case, at: datetime) -> None:
     calendar = desk.office.policy_calendars.get(case.sla or "", ALWAYS)
     now = timers.asked(had, policy, case.priority, calendar, at)
     if now != had:
-        clocks.save(desk.connection, case.number, now, next_step=timers.upcoming(policy, calendar))
+        clocks.save(desk.connection, case.number, now, next_step=escalation.upcoming(policy, calendar))
 
 
 def change(

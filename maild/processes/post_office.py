@@ -304,11 +304,12 @@ class PostOffice:
         return bool(beats.beat(self.store, self.office, now))
 
     def _watch(self, now: datetime) -> None:
-        """See whether the clock was set since the last look."""
+        """See whether the clock was set since the last look; who looks meanwhile waits until that is written down, or
+        the heartbeat would take the jump for a time without a daemon."""
         with self.watching:
             jump = self.jumps.look(now, time.monotonic())
-        if jump is not None and self.office is not None:
-            beats.clock_jumped(self.store, self.office, now, jump)
+            if jump is not None and self.office is not None:
+                beats.clock_jumped(self.store, self.office, now, jump)
 
     def _heartbeat(self, now: datetime) -> None:
         self._watch(now)

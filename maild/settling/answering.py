@@ -44,7 +44,8 @@ def answer(matter: Matter, decision: Decision, thread: Thread, others: Sequence[
         reopened_today=reopened_today, reopen_cap=matter.office.settings.main.cases.reopen.per_day,
     )  # fmt: skip
     case = casework.save(matter.desk, change)
-    if matter.history is None:
+    thanked = _thanked(matter, change)
+    if matter.history is None and not thanked:
         casework.asked_again(matter.desk, case, matter.entry.received_at)
     if thread.takes_part and matter.author is not None:
         matter.add_copied(case, matter.author)
@@ -63,7 +64,9 @@ def answer(matter: Matter, decision: Decision, thread: Thread, others: Sequence[
         matter.desk.hears(case, event, cases.followers_of(matter.connection, case.number))
         if decision.notify is None else matter.desk.named(case, decision.notify)
     )  # fmt: skip
-    if _thanked(matter, change):
+    if before.status is case.status is Status.RESOLVED:  # reopened too often: an agent decides
+        marks += [f"{entry.text}; answer #reopen to open it" for entry in change.events]
+    if thanked:
         who = []
     matter.notify(case, contact, event, who, marks)
     return matter.end("answer", case=case.number, event="case.reopened" if reopened else "case.updated")

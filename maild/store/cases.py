@@ -241,6 +241,15 @@ def messages_of(connection: Connection, number: int) -> list[Row[Any]]:
     return list(connection.execute(select(messages).where(messages.c.case_number == number).order_by(messages.c.id)))
 
 
+def has_customers_mail(connection: Connection, number: int) -> bool:
+    """Whether somebody outside has written on the case, publicly; a mail that an agent forwarded is theirs, too."""
+    wrote = select(messages.c.id).where(
+        messages.c.case_number == number, messages.c.direction == "in", messages.c.public,
+        messages.c.kind.in_(["customer", "list", "agent"]),
+    )  # fmt: skip
+    return connection.execute(wrote.limit(1)).scalar() is not None
+
+
 def count_reopened(connection: Connection, number: int, since: datetime) -> int:
     """How often customers' mail reopened the case since then."""
     return connection.execute(

@@ -710,6 +710,18 @@ def test_a_case_on_a_customers_behalf(trusting: Team) -> None:
     assert reply.case == 2
 
 
+def test_seed_002_add_case_and_send_email_fulfils_the_first_response(trusting: Team) -> None:
+    trusting.new("#new sue@home.example\n\nDear Sue,\n\nas discussed.", subject="Your order")
+    (answer,) = trusting.sent("answer")
+    assert trusting.case(2)["sla_state"]["first_response"] == {
+        "status": "fulfilled", "due_at": "2026-11-23T14:00:00Z", "elapsed": 0,
+    }  # fmt: skip
+    trusting.room.later(hours=1)
+    reply = mail("When?", sender="sue@home.example", headers=[f"In-Reply-To: {header(answer, 'Message-ID')}"])
+    assert trusting.room.receive(reply, mail_from="sue@home.example").case == 2
+    assert trusting.case(2)["sla_state"]["first_response"]["status"] == "fulfilled"
+
+
 def test_silent_mails_nobody_outside(trusting: Team) -> None:
     trusting.new("#new sue@acme.example\n#silent\n#channel phone\nShe has called about her order.", subject="Call")
     assert {one.message.kind.value for one in trusting.sent()} <= {"receipt", "notification"}

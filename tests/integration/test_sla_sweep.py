@@ -11,10 +11,13 @@ import pytest
 from builders import NOW, Room, configuration, mail
 from sqlalchemy import select
 
+from maild import casework
+from maild.desk import Desk
+from maild.model.case import Case, Priority, Status
 from maild.office import open_office
 from maild.schedule import beats, deadlines
 from maild.settings.load import load
-from maild.store import due, installation, schema
+from maild.store import cases, due, installation, schema
 from maild.store.unit_of_work import Store
 
 STEPS = [
@@ -70,6 +73,55 @@ def test_each_step_of_a_clock_is_taken_once_when_it_is_due(room: Room) -> None:
     assert [data["event"] for data in of_sla(room, number)] == [
         "sla_warning", "sla_violated", "sla_escalated", "sla_escalated",
     ]  # fmt: skip
+
+
+NEXT = {"policies": {"Standard": {"targets": {"medium": {"first_response": "4h", "next_response": "2h", "resolution": "5d"}}}}}
+
+
+def solved(room: Room) -> int:
+    """A case that was answered and resolved."""
+    number = room.receive(mail()).case
+    assert number is not None
+    with room.store.write() as connection:
+        case = cases.get(connection, number, lock=True)
+        assert case is not None
+        desk = Desk(room.office, connection, room.now)
+        case = casework.reply(desk, case, "alice", "Please try again.")
+        for status in (Status.OPEN, Status.RESOLVED):
+            case = casework.change(desk, case, {"status": status}, "alice")
+    return number
+
+
+def test_bare_thanks_for_a_resolved_case_start_no_clock(store: Store, rooms: Callable[..., Room]) -> None:
+    room = rooms(store, sla=NEXT)
+    number = solved(room)
+    room.receive(mail("Thank you very much!", subject=f"Re: [#{number}] It does not work"))
+    assert room.case(number)["status"] == "resolved"
+    assert "next_response" not in room.case(number)["sla_state"]
+    assert beat(room, hours=3) == []
+
+
+def test_a_case_that_is_not_reopened_once_more_waits_for_an_answer_and_the_agent_is_told_why(
+    store: Store, rooms: Callable[..., Room]
+) -> None:
+    room = rooms(store, sla=NEXT, main={"cases": {"reopen": {"per_day": 0}}})
+    number = solved(room)
+    room.fresh()
+    room.receive(mail("Still broken.", subject=f"Re: [#{number}] It does not work"))
+    assert room.case(number)["status"] == "resolved"
+    (told,) = room.fresh()
+    assert "not reopened: already 0 times today; an agent decides; answer #reopen to open it" in told.message.text
+    assert room.case(number)["sla_state"]["next_response"]["status"] == "pending"
+    assert beat(room, hours=3) == ["next response violated"]
+
+
+def test_a_case_that_no_customer_wrote_on_waits_for_no_first_response_after_a_change_of_priority(room: Room) -> None:
+    with room.store.write() as connection:
+        desk = Desk(room.office, connection, room.now)
+        begun = casework.begin(desk, Case(number=0, title="Checked by phone", mailbox="support", sla="Standard"), "alice", since=None)
+        casework.change(desk, begun, {"priority": Priority.URGENT}, "alice")
+    shown = room.case(begun.number)["sla_state"]
+    assert (shown["first_response"], shown["resolution"]["status"]) == (None, "running")
 
 
 def test_what_a_step_sets_does_not_move_the_deadlines_of_its_case(room: Room) -> None:
