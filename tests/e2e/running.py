@@ -122,6 +122,7 @@ class Daemon:
         self.lmtp = folder / "run" / "lmtp.sock"
         self.parts = parts
         self.process: subprocess.Popen[bytes] | None = None
+        self.launcher = ["-m", "maild"]
         self.configure()
 
     # --- the configuration -----------------------------------------------------------------------------------
@@ -148,7 +149,7 @@ class Daemon:
         (self.folder / "run").mkdir(exist_ok=True)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "maild", "--config", str(self.config), "run"], stdin=subprocess.DEVNULL,
+                [sys.executable, *self.launcher, "--config", str(self.config), "run"], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, env=self.environment, start_new_session=True,
             )  # fmt: skip
         if wait:
