@@ -34,7 +34,7 @@ from maild import views
 from maild.desk import Desk
 from maild.mailroom import Mailroom
 from maild.model.message import Door
-from maild.model.outbox import Refused, Sent
+from maild.model.outbox import Refused, Result, Sent
 from maild.office import Office, open_office, open_store
 from maild.outbound.bytes import serialise
 from maild.processes.door import arrival
@@ -288,7 +288,7 @@ class InProcess:
         while entries := self.outbox.lease(20, self.now):
             for entry in entries:
                 outcomes = {who: self._sends(who) for who in entry.waiting}
-                self.outbox.finish(entry, outcomes, self.now, None)
+                self.outbox.finish([Result(entry, outcomes, self.now, None)])
                 taken = tuple(sorted(who for who, one in outcomes.items() if isinstance(one, Sent)))
                 if taken:
                     mail = message_from_bytes(serialise(entry.message, self.outbox.read_part), policy=policy.default)
