@@ -79,7 +79,8 @@ def _next_workflow(office: Office, connection: Connection, after: datetime) -> d
         for step, action in enumerate(workflow.do):
             if (every := action.every or workflow.every) is not None:
                 moments |= {at + every for at in due.last_runs(connection, workflow.name, step)}
-        if workflow.send_within is not None and moments:
-            moments.add(office.calendars[workflow.send_within].next_opening(after + timedelta(minutes=1)))
+        if workflow.send_within is not None:
+            calendar = office.calendars[workflow.send_within]
+            moments = {moment if calendar.is_open(moment) else calendar.next_opening(moment) for moment in moments}
         found += [moment for moment in moments if moment > after]
     return min(found, default=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,28 @@ def everything(store: Store) -> dict[str, list[Any]]:
         }
 
 
-def made(store: Store, tmp_path: Path, *workflows: Any) -> Room:
+def made(store: Store, tmp_path: Path, *workflows: Any, calendars: dict[str, Any] | None = None) -> Room:
     folder = tmp_path / "config"
     folder.mkdir()
     (folder / "workflows.yaml").write_text(yaml.safe_dump({"workflows": list(workflows)}), encoding="utf-8")
-    return Room(store, office(folder, store, sla=SLA), NOW)
+    return Room(store, office(folder, store, sla={**SLA, "calendars": calendars or {}}), NOW)
+
+
+def test_a_workflow_within_office_hours_is_foretold_without_a_beat_a_minute(
+    store: Store, tmp_path: Path
+) -> None:
+    within = {**REMIND, "send_within": "office"}
+    room = made(store, tmp_path, within, calendars={"office": {"timezone": "UTC", "hours": {"mon-fri": "09:00-17:00"}}})
+    first, second = room.receive(mail()).case, room.receive(mail(sender="x@y.example")).case
+    change(room, first, status=Status.WAIT_FOR_CUSTOMER)  # Monday 10:00
+    room.later(days=2)
+    change(room, second, status=Status.WAIT_FOR_CUSTOMER)  # Wednesday 10:00: three days later is a Saturday
+    looked: list[datetime] = []
+    found = simulate.run(room.office.settings, store, room.now, room.now + timedelta(days=20), looked.append)
+    assert [(one.case, one.at.isoformat()) for one in found if one.by == "workflow:Remind"] == [
+        (first, "2026-11-26T10:00:00+00:00"), (second, "2026-11-30T09:00:00+00:00"),
+    ]  # fmt: skip
+    assert len(looked) < 20
 
 
 def test_what_is_foretold_is_what_happens_and_nothing_is_written(store: Store, tmp_path: Path) -> None:
