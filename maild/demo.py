@@ -21,11 +21,15 @@ from collections.abc import Callable
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiosmtpd.controller import Controller
 
 from maild.cli import show
+from maild.cli.trace import became, matched_words, written
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 60.0
@@ -178,10 +182,9 @@ def _tell(
     )  # fmt: skip
     show.line()
     show.line("The mails that went out")
-    show.table(
-        ("to", "subject", "kind"),
-        [(", ".join(to), mail["Subject"], "automatic" if mail["Auto-Submitted"] else "by a person") for _, to, mail in sink.mails],
-    )
+    with store.read() as connection:
+        sent = [(", ".join(to), mail["Subject"], _kind(connection, mail)) for _, to, mail in sink.mails]
+    show.table(("to", "subject", "what it is"), sent)
     first = next((mail for _, _, mail in sink.mails if str(mail["Auto-Submitted"]) == "auto-replied"), None)
     if first is not None:
         body = first.get_body(("plain",))
@@ -199,36 +202,35 @@ def _tell(
     return 0
 
 
+def _kind(connection: Connection, mail: EmailMessage) -> str:
+    """Acknowledgement, notification …: what the outbox says of a mail that came out at the sink."""
+    from maild.store import outbox
+
+    entry = outbox.by_message_id(connection, str(mail["Message-ID"]).strip("<>"))
+    return entry.message.kind.value.replace("_", " ") if entry is not None else ""
+
+
 def _tell_message(path: Path, one: dict[str, Any]) -> None:
     trace = one["trace"] or {}
-    decision = trace.get("decision") or {}
-    became = {"case": "a new case", "answer": "an answer", "update": "an update", "follow_up": "a follow-up"}.get(
-        one["disposition"] or "", one["disposition"] or one["state"]
-    )
+    decision = (trace.get("decision") or {}).get("trace") or {}
     show.line(f"  {path.name}")
     show.line(f"    from {trace.get('from') or one['mail_from'] or '<>'}: {one['subject']}")
-    show.line(f"    became {became}" + (f", case {one['case']}" if one["case"] else "") + (f": {one['reason']}" if one["reason"] else ""))
-    for tried in (decision.get("trace") or {}).get("tried", []):
+    show.line(f"    became {became(one)}")
+    for tried in decision.get("tried", []):
         if tried.get("matched"):
-            words = ", ".join(dict.fromkeys(_words(tried.get("condition"))))
+            words = ", ".join(matched_words(tried.get("condition")))
             show.line(f"    rule {tried['rule']!r} matched" + (f" on {words}" if words else ""))
-    interesting = [s for s in trace.get("threading", []) if "new matter" not in s]
-    for signal_ in interesting[:2]:
+    if wrote := written(decision):
+        show.line(f"    wrote {wrote}")
+    for note in (trace.get("decision") or {}).get("notes", []):
+        show.line(f"    note: {note}")
+    for signal_ in [one for one in trace.get("threading", []) if "new matter" not in one][:2]:
         show.line(f"    thread: {signal_}")
     answer = trace.get("answer") or {}
     if answer.get("why_not") and one["disposition"] in {"case", "follow_up"}:
         show.line(f"    no acknowledgement: {answer['why_not']}")
     for mail in one["mails"]:
         show.line(f"    sent {mail['kind']} to {', '.join(mail['to'])}")
-
-
-def _words(condition: dict[str, Any] | None) -> list[str]:
-    if not condition or not condition.get("held"):
-        return []
-    found = [str(word) for word in condition.get("words") or ()]
-    for part in condition.get("parts") or ():
-        found += _words(part)
-    return found
 
 
 if __name__ == "__main__":

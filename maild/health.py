@@ -89,7 +89,7 @@ def _needs(shown: dict[str, Any], store: Store, living: bool, smarthost: str | N
         since, _, reason = smarthost.partition(" ")
         needs.append(f"the smarthost cannot be used since {since[:16]}: {reason}")
     needs += [f"mailbox {key}: {one['fault']}" for key, one in shown["mailboxes"].items() if one["fault"]]
-    needs += [f"paused: {one['what']} (maild resume {one['what']})" for one in shown["paused"]]
+    needs += [_paused(one) for one in shown["paused"]]
     size, room = store.size_and_room()
     if room < max(LOW_ROOM, size // 50):
         needs.append(f"the disk of the database has {room // 1024**2} MiB left: make room")
@@ -101,13 +101,18 @@ def _needs(shown: dict[str, Any], store: Store, living: bool, smarthost: str | N
     return needs
 
 
+def _paused(one: dict[str, Any]) -> str:
+    until, reason = one["until"], one["reason"]
+    said = f"paused by {one['by']}" + (f" until {until}" if until else "") + (f" ({reason})" if reason else "")
+    return f"{one['what']} is {said}: maild resume {one['what']}"
+
+
 def lines(shown: dict[str, Any]) -> list[str]:
     """The status for people; the first line is a sentence."""
     needs = shown["needs"]
     first = "all is well" if not needs else f"{len(needs)} thing{'s' if len(needs) > 1 else ''} need{'' if len(needs) > 1 else 's'} a person: {needs[0]}"
-    found = [f"maild {shown['version']}: {first.rstrip('.')}."]
-    if shown["mode"] != "live":
-        found.append(f"outgoing mail is not live (outbound.mode {shown['mode']})")
+    mode = "" if shown["mode"] == "live" else f"outgoing mail is not live (outbound.mode {shown['mode']}); "
+    found = [f"maild {shown['version']}: {mode}{first.rstrip('.')}."]
     found += [f"  ! {one}" for one in needs]
     box, out, configuration = shown["spool"], shown["outbox"], shown["configuration"]
     found.append(f"spool          {box['pending']} pending, {box['processing']} processing, {box['held']} held, oldest {box['oldest_seconds']} s")

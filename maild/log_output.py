@@ -81,14 +81,15 @@ class Journal:
         self._socket.setblocking(False)
 
     def __call__(self, record: Record) -> None:
-        fields = {"MESSAGE": self._message(record), "PRIORITY": str(_PRIORITY.get(record["level"], 6)),
-                  "SYSLOG_IDENTIFIER": "maild"}  # fmt: skip
+        fields = [("MESSAGE", self._message(record)), ("PRIORITY", str(_PRIORITY.get(record["level"], 6))),
+                  ("SYSLOG_IDENTIFIER", "maild")]  # fmt: skip
         for key, value in record.items():
             if key not in ("timestamp", "level", "exception"):
                 name = "MAILD_" + _JOURNAL_NAMES.get(key, re.sub(r"[^A-Z0-9]+", "_", key.upper()).strip("_"))
-                fields[name[:64]] = _escape(value if isinstance(value, str) else json.dumps(value, default=str))
+                for one in value if isinstance(value, list) else [value]:  # a field may stand more than once
+                    fields.append((name[:64], _escape(one if isinstance(one, str) else json.dumps(one, default=str))))
         try:
-            self._socket.sendto(b"".join(self._field(name, value) for name, value in fields.items()), self._path)
+            self._socket.sendto(b"".join(self._field(name, value) for name, value in fields), self._path)
         except BlockingIOError:
             self._drop()
         except OSError:

@@ -153,7 +153,8 @@ def _log(entry: SpoolEntry, settled: Settled, seconds: float) -> None:
     """One closing line a message."""
     values: dict[str, Any] = {
         "spool_id": entry.id, "message_id": entry.message_id, "disposition": settled.disposition, "case": settled.case,
-        "rules": list(settled.decision.rules) if settled.decision else [], "ms": round(seconds * 1000, 1),
+        "mailbox": entry.mailboxes[0] if entry.mailboxes else None,
+        "rule": list(settled.decision.rules) if settled.decision else [], "ms": round(seconds * 1000, 1),
     }  # fmt: skip
     if settled.disposition == "held":
         log.warning("message.held", reason=settled.reason, **values)

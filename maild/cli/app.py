@@ -60,6 +60,11 @@ def build() -> typer.Typer:
     ) -> None:
         ctx.obj = Invocation(folder=config or default_folder(), who=as_user or login())
 
+    @app.command()
+    def version() -> None:
+        """Print the version."""
+        _version(True)
+
     from maild.cli import commands
 
     commands.register(app, noun)

@@ -18,6 +18,13 @@ def register(app: typer.Typer) -> None:
 
         raise typer.Exit(daemon.run(invocation(ctx).folder))
 
+    @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+    def deliver(ctx: typer.Context) -> None:
+        """Take one message from a pipe (Postfix pipe, .forward, procmail); exits 0, 67 or 75."""
+        from maild.cli import deliver as pipe
+
+        raise typer.Exit(pipe.main(["deliver", *ctx.args]))  # `maild.__main__` comes before; this is for the list of commands
+
     @app.command()
     def reload(
         ctx: typer.Context,

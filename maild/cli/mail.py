@@ -4,18 +4,44 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from maild.cli import show
 from maild.cli.context import invocation
+from maild.cli.given import moment
 from maild.cli.spool import _found, as_json
 
 
 def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
-    group = noun("Stored mails: show, make-case.")
+    group = noun("Stored mails: list, show, make-case.")
     app.add_typer(group, name="message")
+
+    @group.command("list")
+    def list_(
+        ctx: typer.Context, since: Annotated[str | None, typer.Option(help="Come since: 2d, 4h, or 2026-11-01.")] = None,
+        limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
+        json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    ) -> None:  # fmt: skip
+        """List the newest accepted mails and what became of each; `maild trace` tells why."""
+        from maild.store import tracing
+
+        store = invocation(ctx).store()
+        rows: list[dict[str, Any]] = []
+        if store is not None:
+            with store.read() as connection:
+                rows = tracing.newest(connection, limit, moment(since) if since else None)
+        if json:
+            show.as_json(rows)
+            return
+        show.table(
+            ("id", "received", "became", "case", "door", "from", "subject"),
+            [
+                (r["id"], show.instant(r["received_at"]), r["disposition"] or r["state"], r["case"], r["door"], r["mail_from"], r["subject"])
+                for r in rows
+            ],
+        )  # fmt: skip
 
     @group.command("show")
     def show_(

@@ -6,6 +6,7 @@ Lists and records go to stdout, faults and what to do next to stderr. Off a term
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,9 +21,10 @@ def clean(text: object) -> str:
     return "".join(c if c.isprintable() else " " if c in "\n\r\t" else "\ufffd" for c in str(text))
 
 
-def line(text: object = "") -> None:
-    """One line on stdout, as it is."""
-    typer.echo(clean(text))
+def line(text: object = "", *, alarm: bool = False) -> None:
+    """One line on stdout, as it is; with ``alarm`` in red on a terminal (unless $NO_COLOR is set)."""
+    red = alarm and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    typer.echo(typer.style(clean(text), fg="red") if red else clean(text))
 
 
 def block(text: str) -> None:
@@ -33,6 +35,14 @@ def block(text: str) -> None:
 def error(text: object) -> None:
     """One line on stderr that says what is wrong and what to do."""
     typer.echo(clean(text), err=True)
+
+
+def event(record: Mapping[str, Any]) -> None:
+    """A line of maild's log on stdout, coloured by its level on a terminal (unless $NO_COLOR is set)."""
+    from maild.log_output import as_text
+
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    typer.echo(as_text(dict(record), colour).decode("utf-8", "replace").rstrip("\n"), color=colour)
 
 
 def instant(value: datetime | None) -> str | None:

@@ -10,7 +10,8 @@ from maild.cli import show
 from maild.cli.context import Invocation, invocation
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-PAUSABLE = ("automatic", "outbox", "workflows", "mailbox NAME")
+PARTS = ("automatic", "outbox", "workflows")
+PAUSABLE = (*PARTS, "mailbox NAME", "everything")
 
 
 def register(app: typer.Typer) -> None:
@@ -43,12 +44,12 @@ def register(app: typer.Typer) -> None:
             show.as_json(shown)
             return
         for line in health.lines(shown):
-            show.line(line)
+            show.line(line, alarm=line.startswith("  !"))
         raise typer.Exit(1 if shown["needs"] else 0)
 
     @app.command()
     def pause(
-        ctx: typer.Context, what: Annotated[list[str], typer.Argument(help="automatic | outbox | workflows | mailbox NAME")],
+        ctx: typer.Context, what: Annotated[list[str], typer.Argument(help="automatic | outbox | workflows | mailbox NAME | everything")],
         for_: Annotated[str | None, typer.Option("--for", help="How long: 2h, 1d. Without it, until resumed.")] = None,
         reason: Annotated[str, typer.Option("--reason")] = "",
     ) -> None:  # fmt: skip
@@ -68,7 +69,8 @@ def register(app: typer.Typer) -> None:
         store = found.store(make=True)
         assert store is not None
         with store.write() as connection:
-            installation.pause(connection, named, until, reason, found.who, clock.now())
+            for part in PARTS if named == "everything" else (named,):
+                installation.pause(connection, part, until, reason, found.who, clock.now())
         found.wake()
         show.line(f"paused: {named}" + (f" until {show.instant(until)}" if until else "") + f"; go on with: maild resume {named}")
 
@@ -84,7 +86,9 @@ def register(app: typer.Typer) -> None:
         ended = False
         if store is not None:
             with store.write() as connection:
-                ended = installation.resume(connection, named, found.who, clock.now())
+                parts = [row.what for row in installation.paused(connection, clock.now())] if named == "everything" else [named]
+                for part in parts:
+                    ended = installation.resume(connection, part, found.who, clock.now()) or ended
         found.wake()
         if not ended:
             show.error(f"{named} is not paused; maild status shows what is")
@@ -115,7 +119,7 @@ def register(app: typer.Typer) -> None:
 
 def _named(found: Invocation, what: list[str]) -> str:
     named = " ".join(what)
-    if named in {"automatic", "outbox", "workflows"}:
+    if named in {*PARTS, "everything"}:
         return named
     if len(what) == 2 and what[0] == "mailbox":
         if what[1] in found.main().main.mailboxes:

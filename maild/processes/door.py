@@ -128,7 +128,7 @@ class DoorProcess:
         spool_id, new = await self.commit.accept(wanted)
         event = "message.accepted" if new else "message.repeated"
         log.info(event, spool_id=spool_id, message_id=wanted.message_id, door=envelope.door.value,
-                 mailbox=",".join(wanted.mailboxes), size=len(envelope.raw), client=envelope.client)  # fmt: skip
+                 mail_from=envelope.mail_from, mailbox=",".join(wanted.mailboxes), size=len(envelope.raw), client=envelope.client)  # fmt: skip
         return spool_id
 
     def _stored(self, count: int) -> None:

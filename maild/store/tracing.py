@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, or_, select
@@ -13,8 +14,11 @@ from maild.store.schema import messages, raw_messages, spool
 from maild.store.spool import unpack
 
 
-def find(connection: Connection, what: str, limit: int = 20) -> dict[str, Any]:
-    """Everything known by a Message-ID, case number (with or without #), address, spool id, queue id or subject words."""
+def find(connection: Connection, what: str, limit: int = 20, since: datetime | None = None) -> dict[str, Any]:
+    """Everything known by a Message-ID, case number (with or without #), address, spool id, queue id or subject words.
+
+    At most ``limit`` messages, the newest ones; ``since`` leaves out what came before.
+    """
     bare = what.strip().strip("<>")
     number = int(bare.lstrip("#")) if bare.lstrip("#").isdigit() else None
     wanted: list[Any] = [spool.c.message_id == bare]
@@ -25,13 +29,13 @@ def find(connection: Connection, what: str, limit: int = 20) -> dict[str, Any]:
     if "@" in bare:
         folded = fold_address(bare)
         wanted += [spool.c.sender == folded, spool.c.sender == bare.lower(), spool.c.mail_from == bare]
-    rows = connection.execute(
-        select(spool).where(or_(*wanted)).order_by(spool.c.seq.desc()).limit(limit)
-    ).all()
+    newest = select(spool).order_by(spool.c.seq.desc()).limit(limit)
+    if since is not None:
+        newest = newest.where(spool.c.received_at >= since)
+    rows = connection.execute(newest.where(or_(*wanted))).all()
     if not rows and number is None and "@" not in bare:
-        rows = connection.execute(
-            select(spool).where(spool.c.subject.icontains(bare, autoescape=True)).order_by(spool.c.seq.desc()).limit(limit)
-        ).all() or _by_queue_id(connection, bare, limit)
+        rows = connection.execute(newest.where(spool.c.subject.icontains(bare, autoescape=True))).all()
+        rows = rows or connection.execute(newest.where(spool.c.seq.in_(_with_queue_id(connection, bare, limit)))).all()
     found = [_message(connection, row) for row in reversed(rows)]
     outgoing = []
     if (entry := outbox.by_message_id(connection, bare)) is not None:
@@ -43,13 +47,26 @@ def find(connection: Connection, what: str, limit: int = 20) -> dict[str, Any]:
         outgoing = [_mail(e) for e in outbox.listed(connection, states=states, case=number) if e.id not in caused]
     refused = [] if number is not None else [
         {"at": r.at, "client": r.client, "mail_from": r.mail_from, "rcpt": r.rcpt, "reply": r.reply}
-        for r in installation.find_refusals(connection, bare)
+        for r in installation.find_refusals(connection, bare) if since is None or r.at >= since
     ]  # fmt: skip
     return {"messages": found, "outgoing": outgoing, "refused": refused}
 
 
-def _by_queue_id(connection: Connection, word: str, limit: int) -> list[Any]:
-    """Messages whose Received fields name this queue id; looked for in the newest few thousand."""
+def newest(connection: Connection, limit: int, since: datetime | None = None) -> list[dict[str, Any]]:
+    """The newest accepted messages, the newest last: what each is, where it came from, and what became of it."""
+    columns = (
+        spool.c.id, spool.c.received_at, spool.c.state, spool.c.disposition, spool.c.case_number.label("case"),
+        spool.c.door, spool.c.mail_from, spool.c.message_id, spool.c.subject, spool.c.size,
+    )  # fmt: skip
+    query = select(*columns).order_by(spool.c.seq.desc()).limit(limit)
+    if since is not None:
+        query = query.where(spool.c.received_at >= since)
+    rows = [dict(row._mapping) for row in reversed(connection.execute(query).all())]
+    return [{**row, "disposition": row["disposition"] or None, "message_id": row["message_id"] or None} for row in rows]
+
+
+def _with_queue_id(connection: Connection, word: str, limit: int) -> list[int]:
+    """The entries whose Received fields name this queue id; looked for in the newest few thousand."""
     if not 5 <= len(word) <= 40 or not word.isalnum():
         return []
     hits: list[int] = []
@@ -61,7 +78,7 @@ def _by_queue_id(connection: Connection, word: str, limit: int) -> list[Any]:
             hits.append(row.seq)
             if len(hits) >= limit:
                 break
-    return list(connection.execute(select(spool).where(spool.c.seq.in_(hits)).order_by(spool.c.seq.desc())).all())
+    return hits
 
 
 def _message(connection: Connection, row: Any) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import io
 import json
 import re
 import resource
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -356,3 +358,19 @@ def test_help_and_deliver_start_fast(shop: Daemon) -> None:
 
     assert least("--help") < 0.45
     assert least("deliver", "--to", "unknown@example.com", status=67, stdin=b"x") < 0.15
+
+
+@pytest.mark.parametrize(
+    ("words", "heavy"),
+    [
+        ("--help", {"sqlalchemy", "pydantic", "jinja2", "alembic", "structlog"}),
+        ("deliver --help", {"typer", "sqlalchemy", "pydantic", "yaml", "structlog", "asyncio"}),
+    ],
+)
+def test_nothing_heavy_is_imported_to_begin_with(shop: Daemon, words: str, heavy: set[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "maild", *words.split()], capture_output=True, text=True, check=True,
+        env=shop.environment,
+    )  # fmt: skip
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert imported & heavy == set()

@@ -282,6 +282,17 @@ def test_the_journal_gets_fields_and_plain_words(
     assert pipe.text() == ""
 
 
+def test_each_rule_is_a_journal_field_of_its_own(
+    pipe: Pipe, journal: tuple[str, Callable[[], dict[str, str]]]
+) -> None:
+    path, receive = journal
+    log.configure("journal", "info", fd=pipe.writer, journal=path)
+    LOG.info("case.created", rule=["VIP", "Damaged goods"])
+    assert receive()["MAILD_RULE"] in {"VIP", "Damaged goods"}
+    LOG.info("case.created", rule=[])
+    assert "MAILD_RULE" not in receive()
+
+
 def test_a_traceback_goes_to_the_journal_with_its_lines(
     pipe: Pipe, journal: tuple[str, Callable[[], dict[str, str]]]
 ) -> None:
