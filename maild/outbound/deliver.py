@@ -42,6 +42,9 @@ class Outbox(Protocol):
     def lease(self, limit: int, now: datetime) -> list[OutboxEntry]:
         """Take up to ``limit`` due entries for a while, answers of people first."""
 
+    def paused(self) -> bool:
+        """Whether somebody has stopped the outbox: asked before each mail, for some wait here after they were leased."""
+
     def read_part(self, ref: PartRef) -> bytes:
         """The decoded bytes of an attachment."""
 
@@ -213,12 +216,20 @@ class Deliverer:
 
     async def _try(self, entry: OutboxEntry) -> None:
         async with self._slots:
-            if self._stopping or self._pausing(self._now()):  # it only waited for its turn
+            if self._stopping or self._pausing(self._now()) or await self._paused():  # it only waited for its turn
                 await self._record(partial(asyncio.to_thread, self._outbox.release, [entry], self._now()))
                 return
             outcomes = await self._attempt(entry)
         if outcomes is not None:
             await self._finish(entry, outcomes)
+
+    async def _paused(self) -> bool:
+        """Whether somebody has stopped the outbox; where that cannot be known, nothing goes out."""
+        try:
+            return await asyncio.to_thread(self._outbox.paused)
+        except TransientError as error:
+            log.warning("store.unavailable", reason=str(error))
+            return True
 
     async def _attempt(self, entry: OutboxEntry) -> dict[str, Outcome] | None:
         """Send a mail; the outcome of each waiting recipient, or None where nothing came of it that is to be recorded."""

@@ -70,10 +70,14 @@ class StoredOutbox:
 
     def lease(self, limit: int, now: datetime) -> list[OutboxEntry]:
         """Nothing while the outbox is paused."""
-        with self._store.read() as connection:
-            if any(row.what == "outbox" for row in installation.paused(connection, now)):
-                return []
+        if self.paused():
+            return []
         return outbox.lease(self._store, self._who, limit, now)
+
+    def paused(self) -> bool:
+        """Whether `maild pause outbox` is in force."""
+        with self._store.read() as connection:
+            return any(row.what == "outbox" for row in installation.paused(connection, clock.now()))
 
     def read_part(self, ref: PartRef) -> bytes:
         """The bytes of an attachment, cut out of the stored message (part -1: the message itself)."""

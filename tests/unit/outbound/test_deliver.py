@@ -50,9 +50,12 @@ class Memory:
     broken: int = 0
     commits: int = 0
     leases: int = 0
+    is_paused: bool = False
 
     def lease(self, limit: int, now: datetime) -> list[OutboxEntry]:
         self.leases += 1
+        if self.is_paused:
+            return []
         taken, self.due = self.due[:limit], self.due[limit:]
         return taken
 
@@ -71,6 +74,9 @@ class Memory:
 
     def hold(self, entries: Sequence[OutboxEntry], reason: str, now: datetime) -> None:
         self.held += [(one.id, reason) for one in entries]
+
+    def paused(self) -> bool:
+        return self.is_paused
 
     def smarthost_down(self, reason: str, now: datetime) -> None:
         self.events.append(f"down: {reason}")
@@ -214,6 +220,19 @@ def test_a_fault_that_a_process_before_this_one_noted_is_gone_with_the_first_mai
     outbox = Memory([entry(1), entry(2)])
     asyncio.run(deliverer(outbox, Said()).run_once(NOW))
     assert outbox.events == ["up"]
+
+
+def test_item_17_a_pause_stops_what_waits_for_its_turn_too() -> None:
+    outbox = Memory([entry(n) for n in range(1, 11)])
+
+    class Slow(Said):
+        async def send(self, *args: object, **more: object) -> dict[str, Outcome]:
+            outbox.is_paused = True  # while the first is on its way
+            return await super().send(*args, **more)  # type: ignore[arg-type]
+
+    asyncio.run(deliverer(outbox, Slow(), connections=1).run_once(NOW))
+    assert [number for number, _, _ in outbox.finished] == [1]
+    assert [one.id for one in outbox.due] == list(range(2, 11))
 
 
 def test_the_pause_grows_to_five_minutes() -> None:
