@@ -105,7 +105,7 @@ def main(argv: list[str]) -> int:
         controller.start()
         log = (Path(scratch) / "maild.log").open("wb")
         daemon = subprocess.Popen(
-            [sys.executable, "-m", "maild", "--config", str(folder), "run"], stdout=log, stderr=log,
+            [sys.executable, "-P", "-m", "maild", "--config", str(folder), "run"], stdout=log, stderr=log,
             env={**os.environ, "NO_COLOR": "1"},
         )  # fmt: skip
         try:

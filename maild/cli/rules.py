@@ -101,7 +101,7 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
     @group.command(hidden=True)
     def lint(ctx: typer.Context) -> None:
         """The same as `maild check`."""
-        os.execv(sys.executable, [sys.executable, "-m", "maild", "--config", str(invocation(ctx).folder), "check"])
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "maild", "--config", str(invocation(ctx).folder), "check"])
 
 
 def _read(file: Path) -> bytes:

@@ -325,7 +325,7 @@ def _asked(found: Invocation, what: str) -> dict[str, str] | None:
     import json
     import os
 
-    command = [sys.executable, "-m", "maild", "--config", str(found.folder), "rules", "history", what, "--json"]
+    command = [sys.executable, "-P", "-m", "maild", "--config", str(found.folder), "rules", "history", what, "--json"]
     answer = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
     if answer.returncode:
         show.error(answer.stderr.strip() or f"exit {answer.returncode}")

@@ -74,6 +74,14 @@ class Declared:
         spec = (self.fields or {}).get(name[7:]) if name.startswith("fields.") else None
         return spec is not None and spec.lines == "many"
 
+    def words(self, name: str) -> tuple[str, ...]:
+        """The words that a value of this name may be, () where it may be any."""
+        spec = (self.fields or {}).get(name[7:]) if name.startswith("fields.") else None
+        if spec is not None:
+            return spec.values
+        closed_sets = {"priority": Priority, "status": Status, "channel": Channel}
+        return tuple(each.value for each in closed_sets[name]) if name in closed_sets else ()
+
     def check(self, name: str, value: Any) -> Any:
         """The value for `title`, `priority`, `fields.order`, `contact.email` … in its type. Raises BadValue."""
         text = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)

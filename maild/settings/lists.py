@@ -15,7 +15,8 @@ def read(folder: Path, name: str) -> tuple[str, str, tuple[str, ...]]:
     """The file within ``folder``, its SHA-256, and its entries in lower case, each once.
 
     ``name`` is `lists/vip.txt` (an entry a line, # begins a comment), `lists/vip.csv` (the first column) or
-    `lists/vip.csv:domain` (the column of that name, the first line holding the names). Raises ValueError in a sentence.
+    `lists/vip.csv:domain` (the column of that name, the first line holding the names). Columns are parted by commas, or by
+    semicolons or tabs where the first line has no comma. Raises ValueError in a sentence.
     """
     match = _LIST.match(name)
     file = match["file"] if match else name
@@ -28,7 +29,9 @@ def read(folder: Path, name: str) -> tuple[str, str, tuple[str, ...]]:
     except OSError as error:
         raise ValueError(f"the list {path} cannot be read: {(error.strerror or str(error)).lower()}") from None
     if path.suffix.lower() == ".csv":
-        entries = _column(list(csv.reader(io.StringIO(text, newline=""))), match["column"] if match else "", path)
+        head = text.partition("\n")[0]
+        parted = next((sign for sign in ",;\t" if sign in head), ",")
+        entries = _column(list(csv.reader(io.StringIO(text, newline=""), delimiter=parted)), match["column"] if match else "", path)
     else:
         entries = [line.split(" #")[0] for line in text.splitlines() if not line.lstrip().startswith("#")]
     found = dict.fromkeys(entry.strip().lower() for entry in entries if entry.strip())

@@ -64,7 +64,8 @@ A newline at the end is dropped.
 ## in_list
 
 `in_list: lists/vip.txt` names a file within the configuration directory: a `.txt` has an entry a line (`#` begins a
-comment); of a `.csv` the first column counts, or with `lists/vip.csv:domain` the column of that name.
+comment); of a `.csv` the first column counts, or with `lists/vip.csv:domain` the column of that name. Columns are parted by
+commas, or by the semicolons or tabs that spreadsheets write. The files are UTF-8.
 
 ## Renamed keys
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, model_validator
 
 from maild.model.message import Automatic, MessageKind
 from maild.settings.criteria import scalar
+from maild.settings.faults import nearest
 from maild.settings.values import Model, OneOrMore
 
 
@@ -86,20 +87,49 @@ class TestGiven(Model):
     at: Any = None
 
 
+# What an expectation may name: of a case its values in `maild case show --json` (and `user` for assignee), of the others these.
+OF_A_CASE = (
+    "number", "title", "summary", "status", "priority", "category", "channel", "mailbox", "contact", "organisation", "group", "assignee",
+    "user", "owner", "sla", "tags", "fields", "resolution", "billable", "rating", "feedback", "created_at", "updated_at",
+    "first_response_at", "last_responded_at", "resolved_at", "closed_at", "contacts", "stream", "messages", "sla_state",
+    "time_in_status", "followers", "time_spent", "service", "threads", "links",
+)  # fmt: skip
+OF_A_CONTACT = ("name", "email", "emails", "phone", "language", "organisation", "sla", "tags")
+OF_AN_ORGANISATION = ("name", "domains", "sla", "tags")
+OF_A_MAIL = ("to", "subject", "kind", "template", "text", "from", "reply_to", "case", "headers", "sender")
+# What may stand in place of a value: `title: {contains: disk}`.
+COMPARISONS = ("is", "not", "contains", "starts_with", "ends_with", "matches", "exists", "empty")
+
+
+def _naming(what: str, known: tuple[str, ...]) -> AfterValidator:
+    """Refuses a key that the thing never has, so that a misspelt expectation is not one that can never be met."""
+
+    def check(value: Any) -> Any:
+        for one in value if isinstance(value, tuple) else (value,):
+            unknown = [key for key in one if key.partition(".")[0] not in known and key not in COMPARISONS] if isinstance(one, dict) else []
+            if unknown:
+                raise ValueError(f"{what} has no {unknown[0]!r}\n{nearest(unknown[0], known, shown=len(known))}")
+        return value
+
+    return AfterValidator(check)
+
+
 class TestExpect(Model):
     """What must come out; what is not named is not looked at."""
 
     __test__ = False
 
-    case: dict[str, Any] | None = Field(default=None, validation_alias=AliasChoices("case", "ticket"))
-    cases: int | tuple[dict[str, Any], ...] | None = None
+    case: Annotated[dict[str, Any] | None, _naming("a case", OF_A_CASE)] = Field(
+        default=None, validation_alias=AliasChoices("case", "ticket")
+    )
+    cases: Annotated[int | tuple[dict[str, Any], ...] | None, _naming("a case", OF_A_CASE)] = None
     no_case: bool | None = None
     rule: str | None = None
     rules: Texts | None = None
     not_rule: Texts | None = None
     mailbox: str | None = None
-    contact: str | dict[str, Any] | None = None
-    organisation: str | dict[str, Any] | None = Field(
+    contact: Annotated[str | dict[str, Any] | None, _naming("a contact", OF_A_CONTACT)] = None
+    organisation: Annotated[str | dict[str, Any] | None, _naming("an organisation", OF_AN_ORGANISATION)] = Field(
         default=None, validation_alias=AliasChoices("organisation", "organization")
     )
     reply: str | None = None
@@ -107,7 +137,7 @@ class TestExpect(Model):
     held: bool | str | None = Field(default=None, validation_alias=AliasChoices("held", "hold"))
     discarded: bool | str | None = Field(default=None, validation_alias=AliasChoices("discarded", "discard"))
     forwarded: str | None = Field(default=None, validation_alias=AliasChoices("forwarded", "forward"))
-    sent: tuple[dict[str, Any], ...] | int | None = None
+    sent: Annotated[tuple[dict[str, Any], ...] | int | None, _naming("a mail", OF_A_MAIL)] = None
     sent_to_customers: int | None = None
     not_sent: bool | None = None
     stream: Texts | None = None

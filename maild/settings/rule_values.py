@@ -106,6 +106,13 @@ class Raise(Model):
 
     priority: PriorityOnly
 
+    @model_validator(mode="before")
+    @classmethod
+    def _mapping(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError(f"raise takes a mapping\nwrite raise: {{priority: {value}}}")
+        return value
+
 
 class SetValues(Model):
     """Values of a case, as text, number or template; `fields.NAME` and `contact.NAME` are keys of their own."""

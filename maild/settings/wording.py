@@ -180,9 +180,30 @@ def _sentence(problem: str, context: str, mark: Any, start: Any, text: str) -> t
     return mark, f"this is not YAML: {problem}", ""
 
 
+def _opened_above(mark: Any, text: str) -> Any:
+    """Where the quotes were opened that end just before this mark, if that is on a line above; else None."""
+    found = None
+    try:
+        for token in yaml.scan(text[: mark.index], Loader=yaml.CSafeLoader):
+            if isinstance(token, yaml.ScalarToken) and token.style in ("'", '"') and token.start_mark.line < token.end_mark.line:
+                found = token
+    except yaml.YAMLError:
+        pass
+    if found is None or text[found.end_mark.index : mark.index].strip():
+        return None
+    return found.start_mark
+
+
 def _unclosed(mark: Any, start: Any, text: str) -> tuple[Any, str, str]:
     """A { or [ without its end: often a comment or quotes in between swallowed it."""
     lines = text.split("\n")
+    opened = _opened_above(mark, text)
+    if opened is not None:
+        return (
+            opened,
+            f"these quotes are not closed on their line: they would end in line {mark.line + 1}",
+            "close them where the text ends",
+        )
     for number in range(min(mark.line, len(lines) - 1), max(start.line - 3, -1), -1):
         comment = re.search(r"[{\[][^}\]]*?\s(#\S[^}\]]*?)\s*([}\]]+)\s*$", lines[number])
         if comment is not None:

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# What may stand in place of a value: `title: {contains: disk}`.
-OPERATORS = ("is", "not", "contains", "starts_with", "ends_with", "matches", "exists", "empty")
+from maild.settings.rule_tests import COMPARISONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Difference:
 def differences(expected: Any, got: Any, what: str) -> list[Difference]:
     """Where ``got`` is not as expected. Of a mapping only the named keys count, of a list that each item is there."""
     if isinstance(expected, Mapping):
-        if expected and set(expected) <= set(OPERATORS):
+        if expected and set(expected) <= set(COMPARISONS):
             return [] if _holds(expected, got) else [Difference(what, _operators(expected), shown(got))]
         if not isinstance(got, Mapping):
             if got is None or isinstance(got, str | int | float):

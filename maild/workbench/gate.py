@@ -43,7 +43,7 @@ def _faults(settings: Settings, compiled: Compiled) -> list[Fault]:
         first = one.differences[0]
         message = f"rule {one.rule!r}: {one.test} fails: {first.what}: expected {first.expected}, got {first.got}"
         where = str(settings.folder / file) if file else str(settings.folder)
-        found.append(Fault(where, int(line) if line.isdigit() else 0, 1, message, "run: maild rules test", PAGE))
+        found.append(Fault(where, int(line) if line.isdigit() else 0, one.column, message, "run: maild rules test", PAGE))
     if report.left:
         log.warning("rules.tests_unfinished", left=report.left, seconds=round(report.seconds, 1))
     return found

@@ -125,7 +125,7 @@ def test_coverage_names_rules_and_branches_that_no_test_reaches(tmp_path: Path) 
 
 def test_rules_whose_own_tests_fail_are_refused(tmp_path: Path) -> None:
     bad = {**ORDER, "tests": [{"message": {"from": "jo@x.example"}, "expect": {"rule": "Orders"}}]}
-    with pytest.raises(ConfigError, match=r"10-tests.yaml:\d+:1: rule 'Orders': test 1 fails: rule: expected Orders"):
+    with pytest.raises(ConfigError, match=r"10-tests.yaml:\d+:5: rule 'Orders': test 1 fails: rule: expected Orders"):
         prove(load(configuration(tmp_path, rules=[bad])))
 
 

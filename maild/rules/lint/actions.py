@@ -92,7 +92,7 @@ def _values(rules: Rules) -> Iterator[Finding]:
             try:
                 rules.declared.check(target, value)
             except BadValue as error:
-                yield Finding(place, where, f"{value!r} {error}", "", "error")
+                yield Finding(place, where, f"{value!r} {error}", nearest(str(value), rules.declared.words(target), shown=12), "error")
 
 
 def _autofills(rules: Rules) -> Iterator[Finding]:

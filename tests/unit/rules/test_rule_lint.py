@@ -39,7 +39,7 @@ CASES = [
     ("an unknown find", "[{name: A, case: {set: {summary: '{{ found.host }}'}}}]", "name a group in extract: (?P<host>…)"),
     ("an unknown field", "[{name: A, case: {title: '{{ fields.oder }}'}}]", "did you mean 'fields.order'?"),
     ("a value of the wrong type", "[{name: A, case: {fields.due: soon}}]", "'soon' is no date"),
-    ("a meaning that is none", "[{name: A, case: {autofill: {map: {priority: {labels: [U], values: {asap: urgnt}}}}}}]", "'urgnt' is no priority"),
+    ("a meaning that is none", "[{name: A, case: {autofill: {map: {priority: {labels: [U], values: {asap: urgnt}}}}}}]", "'urgnt' is no priority (did you mean 'urgent'?)"),
     ("a label twice", "[{name: A, case: {autofill: {map: {summary: [Issue], title: ['issue.']}}}}]", "is mapped twice: to summary and title"),
     ("required and unmapped", "[{name: A, case: {autofill: {map: {Issue: summary}, require: [fields.order]}}}]", "no label fills it"),
     ("autofill and set", "[{name: A, case: {autofill: {map: {Issue: summary}}, set: {summary: x}}}]", "both autofill and set name summary"),

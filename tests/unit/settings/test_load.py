@@ -196,17 +196,20 @@ def test_lists_are_read_with_the_rules(folder: Path) -> None:
     (folder / "lists").mkdir()
     (folder / "lists" / "vip.txt").write_text("# ours\nAcme.example # best\n\nGLOBEX.example\nacme.example\n")
     (folder / "lists" / "vip.csv").write_text("name,domain\nAcme,acme.example\nGlobex,globex.example\n")
+    (folder / "lists" / "sheet.csv").write_text("\ufeffDomäne;Name\nacme.example;Acme, Inc.\n\"globex.example\";Globex\n")
     (folder / "rules" / "10-a.yaml").write_text("""
 rules:
   - name: A
     when:
       any:
+        - from: {in_list: "lists/sheet.csv:domäne"}
         - from: {in_list: lists/vip.txt}
         - from: {in_list: "lists/vip.csv:Domain"}
         - from: {in_list: lists/vip.csv}
 """)
     settings = load(folder)
     assert settings.lists == {
+        "lists/sheet.csv:domäne": ("acme.example", "globex.example"),
         "lists/vip.txt": ("acme.example", "globex.example"),
         "lists/vip.csv:Domain": ("acme.example", "globex.example"),
         "lists/vip.csv": ("name", "acme", "globex"),
