@@ -48,13 +48,14 @@ _FORWARDED = re2.compile(r"(?i)^\s*(re|fwd?|aw|wg|tr|rv|sv|vs|antw|odp|ynt|enc|r
 _BODY = re2.compile(
     r"(?i)(could|can|was|were|has|have)(n't| ?not)( yet)?( be| been)? (delivered|able to deliver)|not able to deliver|unable to deliver|undeliverable|deliver(y|ing) .{0,60}(fail|error|problem|delayed|unsuccess)|delivery (status|attempts)|(qmail-send|postfix|deliver|exim) program|mail delivery (agent|software|system)|"
     r"failed (to deliver|addresses|recipients?)|did not reach|had (permanent|delivery|transient)|permanent (fatal )?error|following (address|recipient)\S* (\S+ ){0,3}(fail|had|could|reject)|returned (to sender|mail)|failure reasons|not listed in|message log follows|user unknown|unknown user|no such user|mailbox (is )?full|"
-    r"error occurred while (trying|attempting) to deliver|transcript of session|problem(s)? delivering|trouble delivering|rejected recipient|bounced|returned because|has been returned|could not (be )?(sent|send)|not delivered|intended recipient:|invalid final delivery|delivery failed|duplicated message-id|exceed\S* (their|the|his|her) quota|encountered while trying to deliver|nicht (zugestellt|ausgeliefert|übermittelt|erreichen)|konnte nicht|(übermittlung|zustellung) .{0,60}fehlgeschlagen|"
+    r"error occurred while (trying|attempting) to deliver|transcript of session|problem(s)? delivering|trouble delivering|rejected recipient|bounced|returned because|has been returned|could not (be )?(sent|send)|not delivered|intended recipient:|invalid final delivery|delivery failed|duplicated message-id|exceed\S* (their|the|his|her) quota|encountered while trying to deliver|automatically rejected|nicht (zugestellt|ausgeliefert|übermittelt|erreichen)|konnte nicht|(übermittlung|zustellung) .{0,60}fehlgeschlagen|"
     r"n'a pas pu être|n'a pu être|non remis|no se (ha podido|pudo)|non (è stato possibile|recapita)|não (foi possível|pôde)|kon(den)? niet worden|niet (worden )?bezorgd|nie (została|zostały|mogła|mógł|można|udało się) .{0,40}(dostarcz|doręcz)|kunde inte levereras|kunne ikke leveres|ei voitu toimittaa|nemohla být doručena|nebylo možné doručit|teslim edilemedi|не (может быть|был|удалось) доставлен|невозможно доставить|送信できません|配信できません|送信に失敗|届けることができ|配送できません|配信に失敗|投递失败|无法(投递|发送|送达)|無法(投遞|傳送|送達)|被退回|退信|전송되지|전송에 실패|배달되지"
 )
 _DELAYED = re2.compile(
     r"(?i)(has|have) not yet been delivered|delivery .{0,40}(has been |is )?delayed|message is delayed|(this is|is only) a (temporary|warning)|warning message only|temporary failure report|will be retried|delivery attempts will continue|still (being )?(trying|tried)|not yet been delivered|do not need to re-?send|will retry for|delivery incomplete|temporary problem delivering"
 )
 _MESSAGE_ID = re2.compile(r"(?im)^[ \t>|]*message-id:\s*<?([^\s<>]+@[^\s<>]*|[^\s<>]+)>?")
+_TOLD_ID = re2.compile(r"(?i)\bmessage[- ]?id(?:entifier)?[^<>\n@]{0,20}<?([^\s<>]+@[^\s<>]+)>?")  # in the words of a report
 _REFERENCES = re2.compile(r"(?im)^[ \t>|]*(?:references|in-reply-to):[ \t]*((?:.*\n?)(?:[ \t]+.*\n?)*)")
 _ID = re2.compile(r"<([^\s<>]+)>")
 _RETURN_PATH = re2.compile(r"(?im)^[ \t]*(?:return-path|from|sender|reply-to):.*?<?([^\s<>@]+@[^\s<>@\"]+)>?[ \t]*$")
@@ -282,7 +283,7 @@ def _returned_to(returned: str, skip: set[str]) -> list[str]:
 
 def _original(message: Message, report: str, returned: str, fields: dict[str, str]) -> tuple[str, tuple[str, ...]]:
     """The Message-ID of the message that is returned, and those that it refers to."""
-    found = _MESSAGE_ID.search(returned[:MAX_TEXT]) or _MESSAGE_ID.search(report)
+    found = _MESSAGE_ID.search(returned[:MAX_TEXT]) or _TOLD_ID.search(report)
     message_id = found.group(1) if found else fields.get("x-original-message-id", "").strip("<> ")
     named = _REFERENCES.search(returned[:MAX_TEXT])
     references = [hit.group(1) for hit in _ID.finditer(named.group(1))] if named else []

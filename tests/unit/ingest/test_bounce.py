@@ -224,6 +224,18 @@ def test_the_returned_message_is_known_by_its_id_in_the_words_of_the_report() ->
     assert found.original_message_id == "case.77.abc@help.example"
 
 
+@pytest.mark.parametrize("told_as", ["The message identifier was: <case.77.abc@help.example>", "   original Message-ID: <case.77.abc@help.example>"])
+def test_the_id_is_found_under_other_names(told_as: str) -> None:
+    found = read(mail(f"I was unable to deliver your message to the following addresses:\n\njo@shop.example\n\nReason: 550 5.1.1 No such user\n{told_as}\n"))
+    assert found is not None
+    assert found.original_message_id == "case.77.abc@help.example"
+
+
+def test_a_filter_that_rejects_is_a_bounce() -> None:
+    body = "Your message to <jo@shop.example> was automatically rejected:\nQuota exceeded (mailbox for user is full)\n"
+    assert told(mail(body, sender="postmaster@relay.example", subject="Rejected: Your order")) == [("jo@shop.example", "5.2.2", "failed", False)]
+
+
 def test_a_bare_name_belongs_to_the_domain_of_the_reporting_system() -> None:
     body = "Your mail to the following recipients could not be delivered because they are not accepting mail from desk@help.example:\n\tjodoe\n"
     assert [address for address, *_ in told(mail(body, sender="MAILER-DAEMON@shop.example"))] == ["jodoe@shop.example"]
@@ -324,6 +336,8 @@ class Said:
         Said("hMailServer v5.6.1 says 550 no such mailbox", "5.1.1", True),
         Said("retry timeout exceeded", "4.4.7", False),
         Said("553 sorry, this recipient is not in my validrcptto list (#5.7.1)", "5.7.1", True),
+        Said("This address no longer accepts mail.", "5.1.1", True),
+        Said("退信原因：收件人（jo@shop.example）不存在", "5.1.1", True),
         Said("550 No account by that name here", "5.1.1", True),
         Said("554 5.7.1 <jo@shop.example>: Recipient address rejected: user jo@shop.example does not exist", "5.7.1", True),
         Said("550 #5.1.0 Address rejected.", "5.1.0", True),
