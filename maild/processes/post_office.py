@@ -319,6 +319,7 @@ class PostOffice:
         self._watch(now)
         memory.give_back()
         beats.heard(self.store, now)
+        outbox.renew(self.store, self.living.life.name())
         with self.store.write() as connection:
             installation.heartbeat(connection, self.living.row(self.settings, self.loaded_at, now))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, Select, and_, bindparam, case, func, or_, select, update
 from sqlalchemy.engine import Row
+from sqlalchemy.sql.elements import ColumnElement
 
 from maild.model.outbox import (
     Deferred,
@@ -32,7 +33,7 @@ _UNSENT = (OutboxState.PENDING.value, OutboxState.DEFERRED.value)
 _unsent = among(outbox.c.state, [*_UNSENT, OutboxState.SENDING.value])
 # A mail that was never tried waits since it is due: quiet hours, grace and opening hours are no delay.
 waits_since = case((outbox.c.attempts == 0, outbox.c.next_at), else_=outbox.c.created_at)
-LEASE_SECONDS = 3600.0  # longer than any one attempt: the answer after the dot alone may take ten minutes
+LEASE_SECONDS = 900.0  # renewed with every heartbeat; what a machine had in hand that is gone is then taken by others
 
 
 def add(
@@ -118,6 +119,20 @@ def _due(sqlite: bool, *, lock: bool = False) -> Select[Any]:
     query = select(outbox.c.id).where(_unsent, due).order_by(outbox.c.urgency, outbox.c.next_at)
     query = query.limit(bindparam("most", type_=Integer))
     return query.with_for_update(skip_locked=True) if lock else query
+
+
+def renew(store: Store, who: str) -> None:
+    """Who lives still has in hand what it leased."""
+    with store.read() as connection:  # most of the time there is nothing
+        if connection.execute(select(outbox.c.id).where(_in_hand_of(who)).limit(1)).scalar() is None:
+            return
+    until = store.clock() + LEASE_SECONDS
+    with store.write() as connection:
+        connection.execute(update(outbox).where(_in_hand_of(who)).values(lease_until=until))
+
+
+def _in_hand_of(who: str) -> ColumnElement[bool]:
+    return and_(_unsent, outbox.c.state == OutboxState.SENDING.value, outbox.c.leased_by == who)
 
 
 def release(connection: Connection, numbers: Sequence[int]) -> None:

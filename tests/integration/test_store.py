@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from builders import NOW, configuration, mail
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from maild import health
@@ -581,6 +581,24 @@ def test_what_a_dead_post_office_had_in_hand_is_sent_again(store: Store) -> None
         assert outbox.release_dead(connection, "here", lambda _holder: False) == 0
         assert outbox.release_dead(connection, "here", lambda _holder: True) == 1
     assert [one.attempts for one in outbox.lease(store, "here#12", 10, NOW)] == [0]
+
+
+def test_f7_a_lease_is_renewed_while_its_holder_lives_and_then_taken_by_another(store: Store) -> None:
+    add(store, message())
+    outbox.lease(store, "here#a.11", 10, NOW)
+
+    def time_passes() -> None:
+        with store.write() as connection:
+            connection.execute(update(schema.outbox).values(lease_until=schema.outbox.c.lease_until - 600))
+
+    for _ in range(5):
+        time_passes()
+        outbox.renew(store, "here#a.11")
+        outbox.renew(store, "there#b.7")
+        assert outbox.lease(store, "there#b.7", 10, NOW) == []
+    time_passes()
+    time_passes()
+    assert len(outbox.lease(store, "there#b.7", 10, NOW)) == 1
 
 
 # --- the installation -------------------------------------------------------------------------------------------
