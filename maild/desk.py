@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from maild.cases import suggestions
 from maild.cases.shape import as_json
+from maild.log import get_logger
 from maild.model.case import Case, StreamEntry, StreamType
 from maild.model.contact import Contact
 from maild.model.message import Address, Authentication, Automatic, Message
@@ -37,6 +38,8 @@ SUMMED = frozenset(
     {"new_case", "answer", "reopened", "follow_up", "note", "assignment", "bounce", "rating", "released", "taken", "thanks"}
 )
 NOTICE = 500  # characters of an event's words in a digest
+
+log = get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -177,6 +180,7 @@ class Desk:
 
     def _pull_breaker(self, reason: str) -> None:
         installation.pause(self.connection, "automatic", self.now + timedelta(hours=1), reason, "maild", self.now)
+        log.warning("answer.breaker", reason=reason)
         self.tell_admins(f"automatic answers are paused for an hour: {reason}", "run: maild resume automatic")
 
     def acknowledge(

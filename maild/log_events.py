@@ -27,17 +27,11 @@ EVENTS: dict[str, Event] = {
     # the daemon
     "daemon.started": Event("maild has started and opens its listeners"),
     "daemon.ready": Event("maild accepts mail"),
-    "daemon.degraded": Event(
-        "maild runs, but cannot store mail now; senders are asked to try again",
-        "run: maild status", "warning"),
     "daemon.stopping": Event("maild has been asked to stop and finishes what it has begun"),
     "daemon.stopped": Event("maild has stopped; every accepted message is stored"),
-    "daemon.refused": Event(
-        "maild does not start", "mend what the reason names, then: systemctl restart maild", "error"),
     "daemon.downtime": Event(
         "no maild ran for a while; what fell due in that time is done now and marked late",
         "look at what is marked late: maild sla report", "warning"),
-    "daemon.worker_started": Event("a worker process has started", level="debug"),
     "daemon.worker_died": Event(
         "a worker process ended unexpectedly and was replaced; its message is tried again",
         "if it comes again: maild spool list shows which message it is; maild bundle MESSAGE-ID reports it", "error"),
@@ -47,16 +41,12 @@ EVENTS: dict[str, Event] = {
     "daemon.failed": Event(
         "the listeners cannot be opened; maild ends",
         "see the reason (another program on the port?), then: systemctl restart maild", "error"),
-    "daemon.task_failed": Event(
-        "a part of the daemon failed and is started again",
-        "if it comes again, report the lines around it; restart: systemctl restart maild", "error"),
     "daemon.fault": Event(
         "a fault in maild itself; the work was kept", "report this line with its traceback", "error"),
     # configuration
     "config.loaded": Event("the configuration is live"),
     "config.refused": Event(
         "the configuration has faults; the last good one stays live", "run: maild check", "error"),
-    "config.warned": Event("the configuration is live and has doubtful places", "run: maild check", "warning"),
     "rules.tests_unfinished": Event(
         "the tests beside the rules took too long to be all run before the configuration went live",
         "run: maild rules test", "warning"),
@@ -70,11 +60,6 @@ EVENTS: dict[str, Event] = {
         "the database does not answer; mail is answered 451 and tried again by the senders",
         "run: maild check --connect", "error"),
     "store.back": Event("the database answers again"),
-    "store.upgraded": Event("the database schema was brought up to date"),
-    "store.schema_refused": Event(
-        "the database has a schema that this maild does not know",
-        "install the version that made it, or: maild restore FILE", "error"),
-    "store.backed_up": Event("a backup was written"),
     # doors
     "door.listening": Event("a listener takes mail"),
     "door.closed": Event("a listener was closed"),
@@ -85,14 +70,11 @@ EVENTS: dict[str, Event] = {
     "door.session_failed": Event(
         "a session ended by a fault; what was not answered with 250 is sent again",
         "if it comes again, report the lines around it", "warning"),
-    "tls.expiring": Event(
-        "a certificate of a listener expires soon", "renew it, then: systemctl reload maild", "warning"),
     # messages
     "message.accepted": Event("a message is durable; the sender has its answer"),
     "message.repeated": Event("the same message came again and was not stored twice"),
     "message.processed": Event("the mailroom is done with a message"),
     "message.held": Event("a message waits for a person", _SPOOL, "warning"),
-    "message.released": Event("a held message was released by a person"),
     "message.discarded": Event("a message was discarded by a rule or a person"),
     "message.retried": Event("a message could not be processed and is tried again", _SPOOL, "warning"),
     "message.taken_over": Event(
@@ -101,48 +83,24 @@ EVENTS: dict[str, Event] = {
     "message.failed": Event(
         "a fault of maild's own while processing a message; the message is kept and tried again",
         "report it: maild bundle {message_id}", "error"),
-    "message.dead": Event("a message failed too often and waits for a person", _SPOOL, "error"),
-    "message.defect": Event("a message is not as the standards say; it was read as far as it could be", level="debug"),
-    "message.imported": Event("a message was taken in as history"),
-    "rule.hit": Event("a rule matched"),
-    "rule.failed": Event(
-        "a rule or a value of it could not be used on a message; the message goes on without it",
-        "run: maild trace {message_id}", "warning"),
     # cases
     "case.created": Event("a case was made"),
     "case.updated": Event("a case has a new message or value"),
     "case.reopened": Event("a resolved case is open again"),
-    "case.closed": Event("a case was closed"),
-    "case.merged": Event("two cases became one"),
-    "case.refused": Event("a change of a case was refused by the rules of cases"),
-    "agent.commands": Event("an agent's commands were applied"),
-    "agent.refused": Event("an agent's mail was not applied and went back to them with the reason"),
-    "agent.not_believed": Event(
-        "a mail in an agent's name could not be proved to be theirs; it is held and the agent was asked",
-        _SPOOL, "warning"),
-    "contact.created": Event("a contact was made"),
-    "contact.erased": Event("a person's data was removed"),
     # outgoing mail
-    "outbox.queued": Event("a mail to be sent is durable", level="debug"),
     "outbox.sent": Event("the smarthost took a mail"),
     "outbox.deferred": Event("the smarthost did not take a mail now; it is tried again"),
     "outbox.failed": Event("a mail could not be sent for good", _OUTBOX, "error"),
     "outbox.held": Event(
         "outgoing mail waits for approval", "run: maild outbox list, then: maild outbox approve", "warning"),
-    "outbox.paused": Event("sending is paused", "run: maild resume outbox when it may go on", "warning"),
-    "outbox.resumed": Event("sending goes on"),
     "outbox.smarthost_failed": Event(
         "the smarthost as a whole cannot be used; mail waits and is tried again",
         "run: maild check --connect", "error"),
     "outbox.smarthost_back": Event("the smarthost takes mail again"),
     "outbox.bounced": Event("a mail of ours came back", "run: maild case show {case}", "warning"),
-    "answer.suppressed": Event("an automatic answer was not sent"),
     "answer.breaker": Event(
         "too many automatic answers at once; they pause for an hour",
         "see what causes them: maild report; go on earlier: maild resume automatic", "error"),
-    "pause.set": Event(
-        "a part of maild was paused by a person", "run: maild resume {what} when it may go on", "warning"),
-    "pause.lifted": Event("a pause has ended"),
     # IMAP
     "imap.connected": Event("an IMAP account is connected"),
     "imap.failed": Event(
@@ -156,7 +114,6 @@ EVENTS: dict[str, Event] = {
     "oauth.expiring": Event(
         "the OAuth token of a mailbox expires soon", "renew it before {expires}", "warning"),
     # time
-    "sla.started": Event("a clock of a case has started", level="debug"),
     "sla.warning": Event("a deadline comes near; an escalation step ran", "run: maild case show {case}", "warning"),
     "sla.violated": Event("a deadline has passed", "run: maild case show {case}", "warning"),
     "sla.escalated": Event("an escalation step at or after the deadline ran", "run: maild case show {case}", "warning"),
@@ -173,7 +130,6 @@ EVENTS: dict[str, Event] = {
     "sweep.failed": Event(
         "a sweep failed; the next one comes at its time and takes up what this one left",
         "if it comes again, report the lines around it", "error"),
-    "sweep.ran": Event("a sweep did what was due", level="debug"),
     "clock.jumped": Event(
         "the clock of this machine jumped; what is due is done slowly",
         "check the time service (timedatectl); held back mail: maild outbox list", "error"),
@@ -181,7 +137,6 @@ EVENTS: dict[str, Event] = {
     "incoming.bad": Event(
         "a file in incoming/ could not be taken; it was moved to incoming/bad",
         "look at it; to take it after all: maild deliver --to ADDRESS FILE", "error"),
-    "incoming.taken": Event("a file in incoming/ was taken"),
     "disk.low": Event(
         "little room is left on the disk of state_dir; at the limit mail is answered 452",
         "make room, or set retention", "error"),
@@ -189,11 +144,6 @@ EVENTS: dict[str, Event] = {
     "control.refused": Event("something on the control socket was refused", "run: maild status", "warning"),
     "web.listening": Event("health, metrics and survey pages are served"),
     "web.failed": Event("the web listener failed; mail is not concerned", "see the reason; change web.listen", "error"),
-    "metrics.failed": Event("the metrics file could not be written", "check the path in metrics.textfile", "warning"),
-    "admin.acted": Event("a person changed something by the command line"),
-    "admins.told": Event("the admins were told by mail"),
-    "log.dropped": Event(
-        "log lines were dropped because nobody took them", "see why stderr or the journal blocks", "warning"),
     "library.warned": Event(
         "a library that maild uses gave a warning", "if mail is late or missing, report this line", "warning"),
 }  # fmt: skip

@@ -158,6 +158,8 @@ def _log(entry: SpoolEntry, settled: Settled, seconds: float) -> None:
     }  # fmt: skip
     if settled.disposition == "held":
         log.warning("message.held", reason=settled.reason, **values)
+    elif settled.disposition == "bounce" and settled.case is not None:
+        log.warning("outbox.bounced", **values)
     elif settled.disposition == "discarded":
         log.info("message.discarded", reason=settled.reason, **values)
     else:

@@ -60,6 +60,7 @@ class DoorProcess:
         self.commit = GroupCommit(self.store, self._stored)
         self.listeners: list[smtp.Listener] = []
         self.refusals: list[Refusal] = []
+        self._too_large = 0  # bytes of the largest mail that there was no room for; 0 while there is room
         self.reloads: dict[int, asyncio.Future[dict[str, Any]]] = {}  # by the number that the supervisor answers to
         self.asked = 0
         self.stopping = asyncio.Event()
@@ -144,9 +145,18 @@ class DoorProcess:
 
     def _has_room(self, size: int) -> bool:
         """Whether the disk has room for one and a half times the message (as Postfix wants it), and something to spare."""
-        return self.store.size_and_room()[1] > size * 3 // 2 + (1 << 20)
+        room = self.store.size_and_room()[1]
+        enough = room > size * 3 // 2 + (1 << 20)
+        if not enough:
+            log.error("disk.low", room=room)
+            self._too_large = max(self._too_large, size, 1)
+        elif 0 < self._too_large <= size:
+            log.info("disk.back", room=room)
+            self._too_large = 0
+        return enough
 
     def _refused(self, refusal: Refusal) -> None:
+        log.info("door.refused", client=refusal.client or None, mail_from=refusal.mail_from, rcpt=refusal.rcpt or None, reply=refusal.reply)
         if len(self.refusals) < 1000:
             self.refusals.append(refusal)
 
@@ -207,12 +217,18 @@ class DoorProcess:
     # --- from time to time -----------------------------------------------------------------------------------
 
     async def _tick(self) -> None:
+        away = False
         while True:
             try:
                 await self._take_incoming()
                 await asyncio.to_thread(self._keep_refusals)
+                if away:
+                    await asyncio.to_thread(self._prove_schema)
+                    log.info("store.back")
+                    away = False
             except TransientError as error:
                 log.warning("store.unavailable", reason=str(error))
+                away = True
             except Exception:
                 log.exception("sweep.failed", sweep="door")
             await asyncio.sleep(TICK_SECONDS)
