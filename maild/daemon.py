@@ -31,6 +31,7 @@ from maild.ingest import pipe
 from maild.log import configure, get_logger
 from maild.office import Compiled, open_office, open_store, prove
 from maild.plain import notify
+from maild.plain.domains import organisational
 from maild.processes import door, post_office, worker
 from maild.processes.channel import Bell, Channel
 from maild.processes.effort import Effort
@@ -94,6 +95,7 @@ class Supervisor:
             signal.signal(number, lambda _number, _frame: None)
         self.selector.register(self.signals[0], selectors.EVENT_READ)
         self._remember(self.settings)
+        organisational("maild.example")  # reads the list of public suffixes: once, for all children
         gc.freeze()
         self._start_door()
         watchdog = notify.watchdog_interval()

@@ -34,6 +34,7 @@ from maild.store.unit_of_work import Store, translated
 log = get_logger(__name__)
 
 RETRY_SECONDS = 5.0
+TOGETHER = 7  # messages that share a commit: while it is written, the door cannot commit
 _USUAL_NUMBERS = {"cases": 1, "contacts": 1, "messages": 2, "outbox": 4}  # for one message; grows where it is too few
 
 
@@ -61,7 +62,14 @@ class Mailroom:
             self.reserved = numbers.reserve(connection, wanted, self.office.settings.main.cases.first_number)
 
     def process(self, entries: Sequence[SpoolEntry], now: datetime) -> None:
-        """Settle these entries, each whole or not at all. What raises is tried again, then held with its reason."""
+        """Settle these entries, each whole or not at all, a few in each commit. What raises is tried again, then held with
+        its reason."""
+        reserved, self.reserved = self.reserved or numbers.Reserved({}), None
+        for begin in range(0, len(entries), TOGETHER):
+            end = begin + TOGETHER
+            self._process(entries[begin:end], reserved, now, last=end >= len(entries))
+
+    def _process(self, entries: Sequence[SpoolEntry], reserved: numbers.Reserved, now: datetime, *, last: bool) -> None:
         failed: dict[int, str] = {}
         readings: dict[int, Reading] = {}
         started = time.monotonic()
@@ -72,7 +80,6 @@ class Mailroom:
                 failed[entry.seq] = _told(error)
                 log.exception("message.failed", spool_id=entry.id, message_id=entry.message_id)
         settled: dict[int, Settled] = {}
-        reserved, self.reserved = self.reserved or numbers.Reserved({}), None
         ahead = {
             entry.seq: self._ahead(entry, readings[entry.seq], reserved, now) for entry in entries if entry.seq in readings
         }  # fmt: skip
@@ -109,7 +116,8 @@ class Mailroom:
                     failed[entry.seq] = _told(error)
                     log.exception("message.failed", spool_id=entry.id, message_id=entry.message_id)
             reserved.put_back(reserved.collect())
-            numbers.give_back(connection, reserved)
+            if last:
+                numbers.give_back(connection, reserved)
         for entry in entries:
             if entry.seq in failed:
                 self._retry(entry, failed[entry.seq], now)

@@ -19,6 +19,8 @@ from maild.outbound import headers
 _TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,100}/[A-Za-z0-9!#$&^_.+-]{1,100}\Z")
 _CONTENT_ID = re.compile(r"[!-;=?-~]{1,250}\Z")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.+ ()-]{1,60}\Z")
+# What a body of 7 bit cannot have or is better without: NUL, our boundaries, long lines, blanks at their ends, mbox's mark.
+_NOT_7BIT = re.compile(rb"\0|=_|[^\r\n]{79}|[ \t](?:\r\n|\Z)|(?m:^From )")
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 
 Part = tuple[list[tuple[str, str]], bytes]  # header fields, encoded body (ends with CRLF)
@@ -76,10 +78,7 @@ def _text(text: str, kind: str) -> Part:
 
 
 def _encoded(data: bytes) -> tuple[str, bytes]:
-    lines = data.split(b"\r\n")
-    if data.isascii() and b"\0" not in data and b"=_" not in data and all(
-        len(line) <= 78 and not line.endswith((b" ", b"\t")) and not line.startswith(b"From ") for line in lines
-    ):  # fmt: skip
+    if data.isascii() and not _NOT_7BIT.search(data):
         return "7bit", data
     if sum(byte > 126 for byte in data) * 6 > len(data):
         return "base64", _base64(data)

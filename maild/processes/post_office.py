@@ -40,7 +40,6 @@ from maild.processes import memory
 from maild.processes.channel import Bell
 from maild.processes.door import arrival, runtime_dir
 from maild.processes.lives import Life
-from maild.processes.worker import NICE
 from maild.schedule import beats, deadlines, held, surveys, sweeps, webhooks
 from maild.schedule.jumps import JumpWatch
 from maild.schedule.ticker import Tick, Ticker
@@ -57,6 +56,7 @@ log = get_logger(__name__)
 
 HEARTBEAT = timedelta(seconds=10)
 IMAP_LEASE_SECONDS = 120.0
+NICE = 10  # behind the workers: nobody waits for what it does
 BACKLOG = 100  # waiting messages from which on what no person wrote goes out one at a time
 
 

@@ -27,7 +27,7 @@ from maild.store.unit_of_work import Store
 
 log = get_logger(__name__)
 
-BATCH = 20
+FIRST_BATCH, BATCH = 7, 20  # messages leased at once: few while others can take their share, many where much waits
 BATCH_BYTES = 4 * 1024**2
 LEASE_SECONDS = 120.0
 TICK_SECONDS = 1.0
@@ -58,21 +58,21 @@ def run(
     store = open_store(settings)
     mailroom: Mailroom | None = None
     untidy = True
-    delay = 0.5
+    delay, size = 0.5, FIRST_BATCH
     while not stopping:
         try:
             if mailroom is None:
                 mailroom = Mailroom(store, _office(store, settings, compiled))
                 with store.write() as connection:
                     spool.release_dead(connection, life.node, life.is_over, guilty)
-            busy_now = _turn(store, mailroom, effort, outgoing, name, lambda: stopping)
-            delay = 0.5
+            taken = _turn(store, mailroom, effort, outgoing, name, lambda: stopping, size)
+            delay, size = 0.5, min(2 * size, BATCH) if taken == size else FIRST_BATCH
         except TransientError as error:
             log.warning("store.unavailable", reason=str(error))
             delay = min(delay * 2, 15.0)
             new_mail.wait(delay, woken)
             continue
-        if busy_now:
+        if taken:
             untidy = True
         elif not stopping and not new_mail.wait(TICK_SECONDS, woken) and untidy:
             memory.give_back()  # nothing came for a while
@@ -87,9 +87,10 @@ def _office(store: Store, settings: Settings, compiled: Compiled) -> Office:
 
 
 def _turn(
-    store: Store, mailroom: Mailroom, effort: Effort, outgoing: Bell, name: str, stopping: Callable[[], bool]
-) -> bool:
-    """Lease and settle one batch; returns whether there was anything."""
+    store: Store, mailroom: Mailroom, effort: Effort, outgoing: Bell, name: str, stopping: Callable[[], bool],
+    size: int,
+) -> int:  # fmt: skip
+    """Lease and settle up to ``size`` messages; returns how many there were."""
     now = clock.now()
     with store.read() as connection:
         paused = [
@@ -97,20 +98,21 @@ def _turn(
             if row.what.startswith("mailbox ")
         ]  # fmt: skip
     entries = spool.lease(
-        store, name, limit=BATCH, max_bytes=BATCH_BYTES, seconds=LEASE_SECONDS, skip_mailboxes=paused,
+        store, name, limit=size, max_bytes=BATCH_BYTES, seconds=LEASE_SECONDS, skip_mailboxes=paused,
         also=mailroom.reserve,
     )
     if not entries:
-        return False
+        return 0
     if stopping():  # told while waiting for the lease: by now other rules may be live
         spool.give_back(store, entries)
-        return False
+        return 0
     overdue = [entry for entry in entries if entry.attempts > spool.TRIES]
     for entry in overdue:  # it killed its worker each time
         with store.write() as connection:
             reason = f"the mailroom died over it {entry.attempts - 1} times" + (f": {entry.reason}" if entry.reason else "")
             spool.hold(connection, entry.seq, reason, now)
         log.error("message.held", spool_id=entry.id, message_id=entry.message_id, reason=reason)
+    taken = len(entries)
     entries = [entry for entry in entries if entry not in overdue]
     effort.begin(len(entries))
     try:
@@ -121,4 +123,4 @@ def _turn(
     finally:
         effort.end()
     outgoing.ring()
-    return True
+    return taken

@@ -211,6 +211,34 @@ def test_numbers_that_a_dead_worker_had_are_not_given_again(room: Room) -> None:
     assert room.numbers() == [1, 3]
 
 
+def test_a_store_that_fails_in_the_middle_of_a_batch_undoes_no_commit_before(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maild.mailroom.TOGETHER", 2)
+    for number in range(4):
+        room.put(mail(subject=f"number {number}", sender=f"p{number}@home.example"))
+    slow = Mailroom(room.store, room.office)
+    entries = leased(room, slow)
+    turns: list[str] = []
+
+    class Failing(Meanwhile):
+        @contextmanager
+        def write(self) -> Iterator[Any]:
+            turns.append("write")
+            if len(turns) == 2:
+                raise StoreUnavailable("the disk is gone")
+            with self._store.write() as connection:
+                yield connection
+
+    slow.store = Failing(room.store, lambda: None)  # type: ignore[assignment]
+    with pytest.raises(StoreUnavailable):
+        slow.process(entries, room.now)
+    assert len(room.numbers()) == 3
+    spool.give_back(room.store, entries)
+    room.work()
+    assert len(room.numbers()) == 5
+
+
 def test_what_others_insert_goes_behind_reserved_numbers(room: Room) -> None:
     slow = Mailroom(room.store, room.office)
     room.put(mail(subject="waits"))
