@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from maild import casework
+from maild import casework, threads
 from maild.agents import acts
+from maild.agents.belonging import join
 from maild.agents.letters import Letter, Outcome, first_line
 from maild.agents.orders import after_reply, answer, asks, carry_out, receipt, work_of
+from maild.agents.work import demand
 from maild.cases import lifecycle
 from maild.cases.commands import STATUS_COMMANDS, Block, Command, Phase, find
 from maild.cases.permissions import rights_of
@@ -42,12 +44,12 @@ def direct(letter: Letter, block: Block, outsiders: Sequence[Address]) -> Outcom
     if case is None:
         case = case_for(letter, outsiders[0], bare_subject(letter.message.subject, desk.office.tag_pattern), assignee=letter.user)
     else:
-        acts.demand(desk, rights_of(desk.office.settings, letter.user), case)
+        demand(desk, rights_of(desk.office.settings, letter.user), case)
     work = work_of(letter, case, block, None)
     if any(find(one.name) is not None and one.name in {"note", "ask", "use"} for one in block.commands):
         raise CaseError("the customer has this mail already: " + next(o.line for o in block.commands if o.name in {"note", "ask", "use"}))
     for one in outsiders:
-        acts.join(work, one.email, one.name)
+        join(work, one.email, one.name)
     carry_out(work, Phase.BEFORE)
     number = letter.record(work.case, public=True)
     entry = StreamEntry(desk.now, StreamType.MESSAGE, letter.user, True, work.text or letter.message.text, {"kind": "answer"}, number)
@@ -76,7 +78,7 @@ def case_for(letter: Letter, person: Address, title: str, *, assignee: str | Non
     desk = letter.desk
     box = desk.office.settings.main.mailboxes[letter.mailbox]
     contact = people.contact_by_address(desk.connection, person.email)
-    organisation = acts.organisation_of(desk, person.email)
+    organisation = threads.organisation_name(desk.connection, desk.office, person.email)
     if contact is None:
         contact = people.create_contact(
             desk.connection, Contact(0, person.name, (person.email,), organisation=organisation or ""), desk.now

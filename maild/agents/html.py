@@ -36,11 +36,12 @@ def answer_html(html: str, text: str, taken: Sequence[str]) -> str:
     reader.close()
     for cut in reader.candidates():
         if _words(_plain(cut)) == _words(text):
-            return _without_blank_beginning(cut)
+            return _without_blank_ends(cut)
     return ""
 
 
 _MOST_BLANK = 60  # a few a command
+_TAIL = 5_000  # characters in which the blank end is looked for
 _BLANK = re.compile(
     r"(?P<before>\A(?:\s|<(?:div|table|tbody|tr|td|span|font|o:p)\b[^>]*>)*?)"
     r"<(?P<tag>p|div|span|o:p)\b[^>]*>(?:\s|\u00a0|&nbsp;|<br[^>]*>|<(?P<inner>span|font|b|o:p)\b[^>]*>(?:\s|\u00a0|&nbsp;)*</(?P=inner)>)*</(?P=tag)>",
@@ -48,13 +49,26 @@ _BLANK = re.compile(
 )
 
 
-def _without_blank_beginning(html: str) -> str:
-    """The HTML without the empty paragraphs at its beginning that the commands leave behind."""
+_BLANK_END = re.compile(
+    r"(?:\s|&nbsp;|<br[^>]*>)*<(?P<tag>p|div|span|blockquote|o:p)\b[^>]*>(?:\s|\u00a0|&nbsp;|<br[^>]*>)*</(?P=tag)>"
+    r"(?P<after>(?:\s|</(?:p|div|span|td|tr|tbody|table|blockquote)>)*)\Z",
+    re.IGNORECASE,
+)
+
+
+def _without_blank_ends(html: str) -> str:
+    """The HTML without the empty paragraphs that the commands leave at its beginning, and the quotation at its end."""
     for _ in range(_MOST_BLANK):
         blank = _BLANK.match(html)
         if blank is None:
             break
         html = blank["before"] + html[blank.end() :]
+    for _ in range(_MOST_BLANK):
+        end = html[-_TAIL:]
+        blank = _BLANK_END.search(end)
+        if blank is None:
+            break
+        html = html[:-_TAIL] + end[: blank.start()] + blank["after"]
     return html
 
 

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from maild import casework
-from maild.agents import acts, held, takeback
+from maild.agents import held, takeback
 from maild.agents import reads as agent_reads
 from maild.agents.behalf import direct, forward_begins, forwarded_in, is_direct, new_case
 from maild.agents.letters import (
@@ -36,6 +36,8 @@ from maild.agents.letters import (
 )
 from maild.agents.orders import HeldBack, after_reply, answer, asks, carry_out, receipt, why_back, work_of
 from maild.agents.proofs import believed, confirmation, hold
+from maild.agents.timekeeping import away
+from maild.agents.work import demand
 from maild.cases.commands import STATUS_COMMANDS, Block, Phase, find
 from maild.cases.permissions import rights_of
 from maild.desk import Desk
@@ -152,25 +154,27 @@ def _on_case(letter: Letter, case: Case, block: Block, about: MailedTo | None, *
     """Commands, and the text as a note or as the answer. Raises CaseError."""
     desk, user = letter.desk, letter.user
     told = letter.thread.reader is not None and letter.thread.reader == people.reader_number(desk.connection, user)
-    acts.demand(desk, rights_of(desk.office.settings, user), case, told=told)
+    demand(desk, rights_of(desk.office.settings, user), case, told=told)
     override = override or block.has("send")
     before, clocks = case, agents.clock_rows(desk.connection, case.number)
     work = work_of(letter, case, block, about)
-    if not block.commands and not work.text.strip() and not sent_along(letter, ""):
-        raise CaseError("there is nothing in it: no words above the line, no command")
+    along = sent_along(letter, "")
+    if not _does_something(block) and not work.text.strip() and not along:
+        raise CaseError("there is nothing in it: no words above the line, and no command that does something by itself")
     public = not block.has("note") and (block.has("reply") or not stays_internal(letter, case, about))
     carry_out(work, Phase.BEFORE)
     kept = False
-    if public and not work.asked and (work.text.strip() or work.quoted or (not block.commands and sent_along(letter, ""))):
+    if public and not work.asked and (work.text.strip() or work.quoted or (not block.commands and along)):
         back = None if override else why_back(letter, work, about)
         if back is not None:
             raise HeldBack(*back)
         answer(letter, work)
         kept = True
-    elif work.text.strip() and not work.asked:
+    elif not work.asked and (work.text.strip() or (along and not public)):
         letter.record(work.case, public=False)
-        casework.note(desk, work.case, user, work.text.strip(), attachments=work.parts)
-        work.lines.append("a note: " + first_line(work.text))
+        words = work.text.strip() or ", ".join(one.name for one in along)
+        casework.note(desk, work.case, user, words, attachments=work.parts)
+        work.lines.append("a note: " + first_line(words))
         kept = True
     elif work.asked:
         letter.record(work.case, public=False)
@@ -182,9 +186,16 @@ def _on_case(letter: Letter, case: Case, block: Block, about: MailedTo | None, *
     if work.case.number == before.number:
         takeback.remember(desk, before, work.case, clocks, work.journal, user)
     if block.commands:
+        left = [one.name for one in along if not kept and not one.inline]
+        work.lines += [f"{name} was not sent on: no words stand beside it" for name in left]
         asks(letter, work)
         receipt(letter, work)
     return Outcome("answer" if kept else "commands", case.number, event="case.updated")
+
+
+def _does_something(block: Block) -> bool:
+    """Whether any command of the block does something where no words stand below it."""
+    return any((spec := find(one.name)) is not None and spec.phase is not Phase.MAIL for one in block.commands)
 
 
 def _automatic(letter: Letter) -> Outcome | None:
@@ -231,7 +242,7 @@ def only_asked(letter: Letter, block: Block) -> Outcome:
     texts: list[str] = []
     for command in block.commands:
         if command.name == "away":
-            lines.append(acts.away(letter.desk, letter.user, command))
+            lines.append(away(letter.desk, letter.user, command))
         else:
             texts.append(agent_reads.answer(letter.desk, letter.user, None, None, command)[0])
     mail(letter, None, "receipt", lines=lines, text="\n\n".join(texts), event="receipt")

@@ -8,8 +8,10 @@ from maild import casework
 from maild.agents import acts, own
 from maild.agents import html as agent_html
 from maild.agents import reads as agent_reads
-from maild.agents.acts import Work
+from maild.agents.asking import with_parts
+from maild.agents.belonging import join
 from maild.agents.letters import Letter, first_line, mail, only_signs, outsiders, sent_along, stays_internal
+from maild.agents.work import Work
 from maild.cases import leak, lifecycle
 from maild.cases.commands import Block, Phase, find
 from maild.errors import CaseError
@@ -57,7 +59,7 @@ def answer(letter: Letter, work: Work) -> None:
     """The text goes to the customer from the mailbox, with what came along."""
     desk, settings = letter.desk, letter.desk.office.settings
     had = [one.email for one in (*letter.message.to, *letter.message.cc)]
-    new = [one for one in outsiders(letter) if acts.join(work, one.email, one.name)]
+    new = [one for one in outsiders(letter) if join(work, one.email, one.name)]
     text = "\n\n".join(part for part in (work.text.strip(), work.quoted.strip()) if part)
     html = "" if work.quoted or work.block.has("use") else agent_html.answer_html(letter.message.html, text, work.block.taken)
     said = [text, html]
@@ -66,7 +68,7 @@ def answer(letter: Letter, work: Work) -> None:
     letter.record(work.case, public=False)
     mails = len(desk.mails)
     work.case = casework.reply(
-        desk, work.case, letter.user, text, html=html, attachments=(*work.parts_for(html), *(() if work.block.has("ask") else acts.with_parts(work))),
+        desk, work.case, letter.user, text, html=html, attachments=(*work.parts_for(html), *(() if work.block.has("ask") else with_parts(work))),
         not_before=desk.now + grace if grace else None, had=had,
     )  # fmt: skip
     sent = desk.mails[mails:]
@@ -77,7 +79,7 @@ def answer(letter: Letter, work: Work) -> None:
     if [text, html] != said:
         work.lines.append(f"your own address in it is {settings.main.mailboxes[work.case.mailbox].address} now")
     if grace and sent:
-        at = (desk.now + grace).astimezone(acts.zone_of(desk, letter.user))
+        at = (desk.now + grace).astimezone(desk.zone_of(letter.user))
         work.lines.append(f"it goes out at {at:%H:%M:%S}; answer #undo to stop it")
 
 
@@ -99,7 +101,7 @@ def why_back(letter: Letter, work: Work, about: MailedTo | None) -> tuple[str, s
     if about is not None and guard != "off":
         later = agents.answers_after(desk.connection, work.case.number, about, letter.user, users)
         if later is not None:
-            at = when(later.at, desk.now.astimezone(acts.zone_of(desk, letter.user)), "en")
+            at = when(later.at, desk.now.astimezone(desk.zone_of(letter.user)), "en")
             return f"{users[later.actor].name} answered ({at}) after the mail that you answer", later.text
         if guard == "agents_and_customers":
             wrote = agents.customers_after(desk.connection, work.case.number, about, users)

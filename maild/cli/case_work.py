@@ -13,7 +13,7 @@ from maild.cli.given import Json, Number
 from maild.cli.hands import at_desk, case_of, told
 
 if TYPE_CHECKING:
-    from maild.agents.acts import Work
+    from maild.agents.work import Work
 
 
 def add(group: typer.Typer) -> None:
@@ -25,7 +25,7 @@ def add(group: typer.Typer) -> None:
         text: Annotated[list[str] | None, typer.Argument(help="What was done.")] = None, json: Json = False,
     ) -> None:  # fmt: skip
         """Write down time spent on a case."""
-        from maild.agents.acts import log_time
+        from maild.agents.timekeeping import log_time
         from maild.cases.commands import span_at_start
 
         found = span_at_start(spent)
@@ -41,12 +41,12 @@ def add(group: typer.Typer) -> None:
         json: Json = False,
     ) -> None:  # fmt: skip
         """Your stop-watch on a case; one runs at a time."""
-        from maild.agents import acts
+        from maild.agents.timekeeping import timer
 
         if action not in {"start", "pause", "resume", "stop"}:
             raise typer.BadParameter(f"{action!r}: start, pause, resume or stop")
         with _work(ctx, number) as work:
-            acts.timer(work, action)
+            timer(work, action)
         _done(ctx, work, number, json)
 
     @group.command("faq")
@@ -55,7 +55,7 @@ def add(group: typer.Typer) -> None:
         json: Json = False,
     ) -> None:  # fmt: skip
         """Make a draft FAQ entry of a case."""
-        from maild.agents.acts import faq_draft
+        from maild.agents.asking import faq_draft
 
         with _work(ctx, number) as work:
             made = faq_draft(work.desk, work.case, work.user, question or work.case.title)
@@ -68,10 +68,10 @@ def add(group: typer.Typer) -> None:
         json: Json = False,
     ) -> None:  # fmt: skip
         """Resolve a case, through open where it must."""
-        from maild.agents import acts
+        from maild.agents.standing import resolve
 
         with _work(ctx, number) as work:
-            acts.resolve(work, resolution)
+            resolve(work, resolution)
         _done(ctx, work, number, json)
 
     @group.command()
@@ -81,19 +81,19 @@ def add(group: typer.Typer) -> None:
         json: Json = False,
     ) -> None:  # fmt: skip
         """Close a case, which is final."""
-        from maild.agents import acts
+        from maild.agents.standing import close
 
         with _work(ctx, number) as work:
-            acts.close(work, reason)
+            close(work, reason)
         _done(ctx, work, number, json)
 
     @group.command()
     def spam(ctx: typer.Context, number: Number, json: Json = False) -> None:
         """Close a case as spam."""
-        from maild.agents import acts
+        from maild.agents.standing import close
 
         with _work(ctx, number) as work:
-            acts.close(work, "spam")
+            close(work, "spam")
         _done(ctx, work, number, json)
 
     @group.command()
@@ -109,10 +109,10 @@ def add(group: typer.Typer) -> None:
     @group.command()
     def split(ctx: typer.Context, number: Number, json: Json = False) -> None:
         """Make a case of its own out of the newest mail of a case."""
-        from maild.agents import acts
+        from maild.agents.belonging import split
 
         with _work(ctx, number) as work:
-            new = acts.split(work.desk, work.case, work.user)
+            new = split(work.desk, work.case, work.user)
             work.lines.append(f"its newest mail is case {new.number} now: {new.title}")
         _done(ctx, work, new.number, json)
 
@@ -120,7 +120,7 @@ def add(group: typer.Typer) -> None:
 @contextmanager
 def _work(ctx: typer.Context, number: int) -> Iterator[Work]:
     """A case in the hands of who runs this command."""
-    from maild.agents.acts import Work
+    from maild.agents.work import Work
     from maild.cases.commands import Block
 
     found = invocation(ctx)

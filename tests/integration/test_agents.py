@@ -209,6 +209,7 @@ def test_the_agents_formatting_goes_along_where_it_says_the_same(team: Team) -> 
 def test_nothing_of_the_agents_own_address_reaches_the_customer(team: Team) -> None:
     about = team.mail_to("alice@example.com")
     html = "<p>#take</p><p>&nbsp;</p><p>Write to <a href='mailto:Alice@example.com'>ALICE@example.com</a>, not malice@example.com.de.</p>"
+    html += f"<div><br><blockquote type='cite'><div>{about.message.html}</div></blockquote></div>"
     text = "#take\n\nWrite to ALICE@example.com, not malice@example.com.de."
     card = "BEGIN:VCARD\nEMAIL;type=work:alice@example.com\nEND:VCARD"
     body = (
@@ -227,6 +228,7 @@ def test_nothing_of_the_agents_own_address_reaches_the_customer(team: Team) -> N
     assert answer.message.text.strip() == "Write to support@example.com, not malice@example.com.de."
     assert "mailto:support@example.com" in answer.message.html
     assert answer.message.html.count("<p>") == 1, "what the commands leave empty is not sent"
+    assert "<blockquote" not in answer.message.html
     assert [part.name for part in answer.message.attachments] == ["supplier.vcf"]
     shown = repr(answer.message).replace("malice@", "").lower()
     assert "alice@example.com" not in shown
@@ -289,6 +291,25 @@ def test_commands_alone_are_not_sent_on_and_get_a_receipt(team: Team) -> None:
     assert (case["assignee"], case["status"], case["priority"], case["fields"], case["tags"], case["channel"]) == (
         "alice", "assigned", "high", {"order": "77"}, ["returns", "vip"], "phone",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("body", ["#with 1", "#send", "#reply", "#note\n#now"])
+def test_what_does_nothing_by_itself_comes_back_and_is_no_empty_receipt(team: Team, body: str) -> None:
+    assert team.alice(body).disposition == "returned"
+    (back,) = team.sent()
+    assert "there is nothing in it" in back.message.text
+
+
+def test_an_attachment_without_words_is_a_note_or_is_said_not_to_have_gone(team: Team) -> None:
+    for order, disposition in (("#note", "answer"), ("#wait", "commands")):
+        body = f'--b\nContent-Type: text/plain\n\n{order}\n--b\nContent-Type: application/pdf; name=a.pdf\nContent-Disposition: attachment; filename="a.pdf"\n\nx\n--b--\n'
+        entry = team.answer(
+            team.mail_to("alice@example.com"), body, quote=False, headers=["MIME-Version: 1.0", 'Content-Type: multipart/mixed; boundary="b"']
+        )
+        assert entry.disposition == disposition
+        assert team.sent("answer") == []
+    assert team.stream("note") == ["a.pdf"]
+    assert "a.pdf was not sent on: no words stand beside it" in team.mail_to("alice@example.com", kind="receipt").message.text
 
 
 def test_a_signature_below_commands_is_no_answer(team: Team) -> None:

@@ -1,0 +1,104 @@
+"""This is where agents write down their time, and say when they want to be reminded and until when they are away."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+
+from maild.agents.work import Work
+from maild.cases.commands import Command
+from maild.desk import Desk
+from maild.errors import CaseError
+from maild.model.case import StreamType
+from maild.outbound.words import duration
+from maild.store import people, reminders, timelogs
+
+MORNING = time(9)
+
+
+def log_time(work: Work, spent: timedelta, text: str) -> None:
+    """Write down time spent."""
+    number = timelogs.add(
+        work.desk.connection, work.case.number, work.user, spent, text, work.case.billable, work.desk.now
+    )
+    work.journal.times.append(number)
+    shown = duration(spent.total_seconds())
+    work.stream(StreamType.TIME, shown + (f": {text}" if text else ""), seconds=int(spent.total_seconds()), time=number)
+    work.lines.append(f"{shown} written down" + (f": {text}" if text else ""))
+
+
+def time_(work: Work, command: Command) -> None:
+    """`#time`: writes down time spent."""
+    assert command.span is not None
+    log_time(work, command.span, command.text)
+
+
+def timer(work: Work, action: str) -> None:
+    """Start, pause, resume or stop the user's watch on this case. Raises CaseError where there is none."""
+    connection, now = work.desk.connection, work.desk.now
+    watch = timelogs.current(connection, work.user, work.case.number)
+    if action == "start":
+        if watch is not None and watch.state == "working":
+            raise CaseError(f"your timer on case {work.case.number} is running already")
+        if watch is not None:
+            action = "resume"
+        else:
+            paused = timelogs.start(connection, work.case.number, work.user, work.case.billable, now)
+            work.stream(StreamType.TIME, "timer started")
+            work.lines.append("timer started" + (f"; the one on case {paused} is paused" if paused else ""))
+            return
+    if watch is None:
+        raise CaseError(f"you have no timer on case {work.case.number}; #timer start begins one")
+    other = None
+    if action == "resume":
+        if watch.state == "working":
+            raise CaseError(f"your timer on case {work.case.number} is running already")
+        other = timelogs.pause_running(connection, work.user, now)
+    elif action == "pause" and watch.state == "paused":
+        raise CaseError(f"your timer on case {work.case.number} is paused already")
+    timelogs.set_state(connection, watch, {"pause": "paused", "resume": "working", "stop": "completed"}[action], now)
+    shown = duration(watch.spent(now))
+    said = {"pause": "timer paused at", "resume": "timer goes on from", "stop": "timer stopped at"}[action]
+    work.stream(StreamType.TIME, f"{said} {shown}", seconds=watch.spent(now), time=watch.id)
+    work.lines.append(f"{said} {shown}" + (f"; the one on case {other} is paused" if other else ""))
+
+
+def timer_(work: Work, command: Command) -> None:
+    """`#timer`: your stop-watch on this case."""
+    timer(work, command.word)
+
+
+def moment(desk: Desk, user: str, command: Command, at: time) -> datetime:
+    """When a command means: so long from now, or at that time of the day named. Raises CaseError for the past."""
+    if command.day is not None:
+        when = datetime.combine(command.day, at, desk.zone_of(user)).astimezone(UTC)
+    else:
+        assert command.span is not None
+        when = desk.now + command.span
+    if when <= desk.now:
+        raise CaseError(f"{command.line}: that is past")
+    return when
+
+
+def remind(work: Work, command: Command) -> None:
+    """`#remind`: reminds you."""
+    due = moment(work.desk, work.user, command, MORNING)
+    number = reminders.add(work.desk.connection, work.case.number, work.user, due, command.text, work.desk.now)
+    work.journal.reminders.append(number)
+    local = due.astimezone(work.desk.zone_of(work.user))
+    work.stream(StreamType.FIELD, f"reminder for {work.user}: {local:%Y-%m-%d %H:%M}" + (f", {command.text}" if command.text else ""))
+    work.lines.append(f"you will be reminded on {local:%Y-%m-%d at %H:%M}" + (f": {command.text}" if command.text else ""))
+
+
+def away(desk: Desk, user: str, command: Command) -> str:
+    """Remember that a user is away, or back; returns the line that says so. Raises CaseError."""
+    if command.word == "back":
+        people.set_away(desk.connection, user, None)
+        return "you are back"
+    until = moment(desk, user, command, time(23, 59, 59))
+    people.set_away(desk.connection, user, until)
+    return f"you are away until {until.astimezone(desk.zone_of(user)):%Y-%m-%d}, and get no new cases"
+
+
+def away_(work: Work, command: Command) -> None:
+    """`#away`: you get no cases until then; #away back ends it."""
+    work.lines.append(away(work.desk, work.user, command))
