@@ -88,7 +88,11 @@ def _read(target: Path, quick: bool) -> tuple[Settings | None, Sequence[Fault], 
     if str(target) == "-":
         return None, single.check_text(typer.get_binary_stream("stdin").read()), []
     if target.is_file():
-        return None, single.check_file(target), []
+        folder, name = single.within(target)
+        if not single.belongs(folder, name):
+            return None, single.check_file(target), []
+        _, found, _ = _read(folder, quick)
+        return None, [fault for fault in found if Path(fault.file).absolute() == target.absolute()], []
     try:
         reading = Reading(target)
     except OSError as error:

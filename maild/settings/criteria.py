@@ -53,7 +53,7 @@ WORDS: dict[str, dict[str, str]] = {
         name: {word: word for word in ("pass", "fail", "none")}
         for name in ("auth", "auth.dmarc", "auth.dkim", "auth.spf")
     },
-    "contact.known": {"true": "true", "false": "false"},
+    "contact.known": {"true": "true", "yes": "true", "false": "false", "no": "false"},
     "case.status": {**{status.value: status.value for status in Status}, **STATUS_WORDS},
     "case.priority": {**{priority.value: priority.value for priority in Priority}, **PRIORITY_WORDS},
 }

@@ -112,6 +112,13 @@ def whole(path: object, message: str, hint: str = "", severity: str = "error") -
     return Fault(str(path), 0, 0, message, hint, PAGE, severity)
 
 
+def no_keys(document: Document) -> Fault:
+    """The fault of a file that holds a list or a text where keys are wanted."""
+    rules = isinstance(document.value, list) and document.name.startswith("rules/")
+    hint = "a list of rules stands under rules:, indented by two blanks" if rules else ""
+    return Fault(document.file, 1, 1, "this file must hold keys (key: value)", hint, page_of(document, ()))
+
+
 # The sections of the pages: of a rule by the key that is wrong, of the other files by the key on top.
 _OF_RULES = {
     "when": "criteria", "conditions": "conditions-with-a-name", "include": "files", "mailbox": "files",
@@ -160,6 +167,7 @@ def _fault(document: Document, model: type[BaseModel], path: Path, refusals: Seq
         return document.fault(path, f"null is not possible for {name!r}", "write a value or remove the key", page=page)
     sentences: list[str] = []
     choices: list[str] = []
+    mapping_for_list = isinstance(given, dict) and by_kind.keys() & {"tuple_type", "list_type"}
     for each in refusals:
         match each.kind:
             case "literal_error" | "enum":
@@ -176,6 +184,8 @@ def _fault(document: Document, model: type[BaseModel], path: Path, refusals: Seq
     hint = (
         "text that reads as true or false goes into quotes"
         if isinstance(given, bool) and "string_type" in by_kind
+        else "each item of a list begins with a dash: - …"
+        if mapping_for_list
         else ""
     )
     if choices:

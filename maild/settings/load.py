@@ -139,7 +139,7 @@ class Reading:
             return None
         value = {} if document.value is None and document.node is None else document.value
         if not isinstance(value, dict):
-            self.faults.append(Fault(document.file, 1, 1, "this file must hold keys (key: value)", "", wanting.page_of(document, ())))
+            self.faults.append(wanting.no_keys(document))
             return None
         if model is None:
             return value

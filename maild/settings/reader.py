@@ -102,7 +102,8 @@ class _Reader:
             self._events(CParser(document.text))
         except yaml.YAMLError as error:
             fault = wording.explain(error, document.file, document.text)
-            if all(fault.line != other.line for other in document.faults):  # else it is the same mistake, already told
+            told = [other.line for other in document.faults if other.severity == "error"]
+            if fault.line not in told:  # else it is the same mistake, already told
                 document.faults.append(fault)
             document.value = document.node = None
         except _TooMuch:

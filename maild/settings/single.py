@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from pathlib import Path
 
 from maild.errors import Fault
 from maild.settings import faults as wanting
 from maild.settings import renamed
-from maild.settings.load import MODELS, Reading, load_with_warnings, rule_model
+from maild.settings.load import MODELS, Reading, rule_model
 from maild.settings.reader import read_bytes, read_file
 from maild.settings.source import Document
 
@@ -19,13 +21,13 @@ _TOP_KEYS = {
 
 
 def check_file(path: Path) -> tuple[Fault, ...]:
-    """The faults of this file: with those against the other files where it is part of a configuration directory."""
-    folder, name = within(path)
-    if (folder / "maild.yaml").exists() and (name in MODELS or (name.startswith("rules/") and path.suffix == ".yaml")):
-        _, found = load_with_warnings(folder)
-        same = str(folder / name)
-        return tuple(fault for fault in found if fault.file == same)
+    """The faults of this file alone."""
     return _alone(read_file(path, str(path)), path.name)
+
+
+def belongs(folder: Path, name: str) -> bool:
+    """Whether a file of this name is part of a configuration in this directory."""
+    return (folder / "maild.yaml").exists() and (name in MODELS or (name.startswith("rules/") and name.endswith(".yaml")))
 
 
 def within(path: Path) -> tuple[Path, str]:
@@ -52,15 +54,21 @@ def document(path: Path) -> Document:
 def _kind(document: Document, name: str) -> str:
     """The file of a configuration that this could be."""
     keys = document.value if isinstance(document.value, dict) else {}
-    kind = name if name in MODELS else next((_TOP_KEYS[key] for key in keys if key in _TOP_KEYS), "maild.yaml")
+    meant = keys if keys.keys() & MODELS["maild.yaml"].model_fields.keys() else _nearly(keys)
+    kind = name if name in MODELS else next((_TOP_KEYS[key] for key in meant if key in _TOP_KEYS), "maild.yaml")
     return kind if kind in MODELS else "rules/-"
+
+
+def _nearly(keys: Iterable[str]) -> list[str]:
+    """The keys, each as the one of `_TOP_KEYS` that it is most like."""
+    return [close[0] for key in keys if (close := difflib.get_close_matches(key, _TOP_KEYS, 1, 0.7))]
 
 
 def _alone(document: Document, name: str) -> tuple[Fault, ...]:
     if document.value is None:
         return tuple(document.faults)
     if not isinstance(document.value, dict):
-        return (*document.faults, Fault(document.file, 1, 1, "this must hold keys (key: value)", "", wanting.PAGE))
+        return (*document.faults, wanting.no_keys(document))
     kind = _kind(document, name)
     reading = Reading.of_document(kind, document, MODELS.get(kind) or rule_model())
     reading.faults += renamed.faults(document)

@@ -208,10 +208,12 @@ def _unclosed(mark: Any, start: Any, text: str) -> tuple[Any, str, str]:
         comment = re.search(r"[{\[][^}\]]*?\s(#\S[^}\]]*?)\s*([}\]]+)\s*$", lines[number])
         if comment is not None:
             at = comment.start(1)
+            begun = re.search(r"([\w.-]+):\s+([^\s{}\[\],][^{}\[\],]*)\Z", lines[number][:at])
+            whole = f"write: {begun[1]}: {quoted(begun[2] + comment[1])}" if begun else ""
             return (
                 _At(number, at),
                 f"what follows # is a comment, and takes the closing {comment[2]} with it",
-                _corrected(lines[number][: comment.end(1)], at) or f"write: {quoted(comment[1])}",
+                whole or _corrected(lines[number][: comment.end(1)], at) or f"write: {quoted(comment[1])}",
             )
     if _line(text, mark)[: mark.column].rstrip()[-1:] in {"'", '"'}:
         return (

@@ -296,3 +296,17 @@ def test_fix_leaves_a_file_alone_that_cannot_be_read(run: Run, folder: Path) -> 
     result = run("check", folder, "--fix")
     assert result.exit_code == 1
     assert (folder / "rules" / "10-a.yaml").read_text() == OLD_RULES + "  - {name: [\n"
+
+
+def test_one_file_of_a_directory_is_checked_with_all_that_a_directory_is_checked_by(run: Run, folder: Path) -> None:
+    (folder / "rules" / "10-a.yaml").write_text("rules:\n  - {name: A}\n")
+    (folder / "rules" / "20-b.yaml").write_text("rules:\n  - {name: B, when: {subject: {contains: [ALERT]}}}\n")
+    result = run("check", folder / "rules" / "20-b.yaml")
+    assert "it is never reached: rule 'A' before it" in result.stdout
+    assert "did you mean '[ALERT]'?" in result.stdout
+    assert run("check", folder / "rules" / "10-a.yaml").stdout == f"{folder}/rules/10-a.yaml: no faults\n"
+
+
+def test_a_draft_with_a_misspelt_top_key_is_still_taken_for_rules(run: Run) -> None:
+    result = run("check", "-", stdin="rule:\n  - {name: A}\n")
+    assert "unknown key 'rule' (did you mean 'rules'?)" in result.stdout
