@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import re2
 
-MAX_HTML = 1_000_000
+MAX_HTML = 700_000
 MAX_DEPTH = 200
 
 _BLOCKS = frozenset(

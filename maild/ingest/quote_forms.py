@@ -148,7 +148,12 @@ def label_of(line: str) -> str:
     """Which header a line like ``Gesendet: Montag`` names: from, date, to, cc, subject, reply; or ''."""
     if ":" not in line[:60] and "：" not in line[:60] and line[:1] != "|":
         return ""
-    found = _LABEL.match(line[:60])
+    return _label(line[:60])
+
+
+@lru_cache(maxsize=1024)  # each reader of a mail asks again
+def _label(start: str) -> str:
+    found = _LABEL.match(start)
     return next((name for name, value in found.groupdict().items() if value), "") if found else ""
 
 

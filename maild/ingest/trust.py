@@ -15,6 +15,7 @@ from maild.plain.domains import fold_address, organisational, to_ascii
 _VERSION = re.compile(r"\s*/?\s*\d+\s*\Z")
 _COMMENT = re.compile(r"\([^()]*\)")
 _TAG = re.compile(r"(?:^|;)\s*([a-z]+)\s*=\s*([^;]*[^;\s])")
+_MAX_VALUE, _MAX_RESULTS = 16_384, 100  # characters, results that are looked at: servers write a tenth of it
 _PASS, _FAIL = {"pass"}, {"fail", "hardfail", "permerror", "policy"}
 
 
@@ -29,7 +30,7 @@ def authenticate(message: Message, authserv_id: str | None, trusted: bool, from_
     value = _topmost(message, authserv_id)
     if value is None:
         return Authentication()
-    results = _results(value)
+    results = _results(value[:_MAX_VALUE])
     domain = to_ascii(from_.email.rpartition("@")[2]) if from_ is not None else ""
     spf = dkim = AuthResult.NONE
     verdicts: list[AuthResult] = []
@@ -100,7 +101,7 @@ def _results(value: str) -> list[tuple[str, str, dict[str, str]]]:
     import authres
 
     out: list[tuple[str, str, dict[str, str]]] = []
-    for text in (value, *(f"x; {piece.strip()}" for piece in _pieces(value)[1:])):
+    for text in (value, *(f"x; {piece.strip()}" for piece in _pieces(value)[1 : _MAX_RESULTS + 1])):
         try:
             found = authres.AuthenticationResultsHeader.parse_value(text)
         except (authres.core.AuthResError, ValueError, IndexError, RecursionError, AttributeError):
