@@ -61,7 +61,7 @@ async def send(
     each = [count // connections + (number < count % connections) for number in range(connections)]
     batches = [list(mails(share, run, number, only)) for number, share in enumerate(each)]
     took: list[float] = []
-    began = time.perf_counter()
+    began_at, began = time.time(), time.perf_counter()
     at: dict[str, float] = {}
     gap = connections / pace if pace else 0.0
     counted = await asyncio.gather(
@@ -73,6 +73,7 @@ async def send(
     return {
         "sent": count,
         "accepted": results["250"],
+        "began": began_at,
         "seconds": round(seconds, 3),
         "rate": round(results["250"] / seconds, 1),
         "megabytes": round(sum(len(mail.wire) for batch in batches for mail in batch) / 1e6, 1),

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -132,10 +133,20 @@ def deliverer(outbox: Memory, courier: Said, **more: object) -> Deliverer:
 
 
 def test_everything_due_is_sent_over_the_connections_and_recorded() -> None:
-    outbox, courier = Memory([entry(number) for number in range(1, 11)]), Said()
-    assert asyncio.run(deliverer(outbox, courier, connections=3).run_once(NOW)) == 10
+    class Three(Said):
+        """The first mails wait until three are on their way."""
+
+        async def send(self, *given: Any, **more: Any) -> dict[str, Outcome]:
+            self.on_their_way = getattr(self, "on_their_way", 0) + 1
+            while self.on_their_way < 3:
+                await asyncio.sleep(0)
+            return await super().send(*given, **more)
+
+    outbox, courier = Memory([entry(number) for number in range(1, 11)]), Three()
+    sending = asyncio.wait_for(deliverer(outbox, courier, connections=3).run_once(NOW), 10)
+    assert asyncio.run(sending) == 10
     assert sorted(number for number, _, _ in outbox.finished) == list(range(1, 11))
-    assert courier.most_together == 3
+    assert courier.most_together <= 3
     assert outbox.events == ["up"]
 
 
