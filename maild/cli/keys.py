@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from maild.cli import show
 from maild.cli.context import invocation
+
+if TYPE_CHECKING:
+    from maild.store.unit_of_work import Store
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -87,7 +90,10 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
         show.line(open_store(found.main()).create_or_upgrade() or "the schema is up to date")
 
     @app.command()
-    def backup(ctx: typer.Context, file: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
+    def backup(
+        ctx: typer.Context, file: Annotated[Path, typer.Argument(help="The file to write.")],
+        verify: Annotated[bool, typer.Option("--verify", help="Open the copy and run the audit over it.")] = False,
+    ) -> None:  # fmt: skip
         """Write a consistent copy of the database while the daemon runs."""
         from maild.store import copies
 
@@ -102,6 +108,8 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
             raise typer.Exit(2)
         size = copies.backup(store, file)
         show.line(f"{file}: {size} bytes, with cases, mail and signing keys; not the configuration, not credentials")
+        if verify:
+            _verify(file, store.state_dir)
 
     @app.command()
     def restore(ctx: typer.Context, file: Annotated[Path, typer.Argument(help="A file that maild backup wrote.")]) -> None:
@@ -126,4 +134,44 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
         with store.write() as connection:
             installation.pause(connection, "outbox", None, f"restored from {source.name}", found.who, clock.now())
         show.line(f"restored {source}" + (f"; what was there is kept as {kept}" if kept else ""))
-        show.line("the outbox is paused: look at it (maild outbox), discard what was sent after the copy, then: maild resume outbox")
+        _in_doubt(store)
+
+
+def _verify(file: Path, state_dir: Path) -> None:
+    """Prove the copy: every message and mail in it is in exactly one state."""
+    from maild.store import audit as proof
+    from maild.store.unit_of_work import Store
+
+    copy = Store(f"sqlite:///{file.absolute()}", state_dir)
+    try:
+        with copy.read() as connection:
+            checked, faults = proof.run(connection)
+    finally:
+        copy.close()
+    for fault in faults:
+        show.error(f"{fault['what']} {fault['id']}: {fault['fault']}")
+    if faults:
+        raise typer.Exit(1)
+    show.line(f"verified: {checked['spool']} accepted, {checked['outbox']} outgoing, {checked['cases']} cases, each in exactly one state")
+
+
+def _in_doubt(store: Store) -> None:
+    """What waited when the copy was made may have gone out since: a person decides, with the commands at hand."""
+    from maild.model.outbox import OutboxState
+    from maild.store import outbox
+
+    waiting = [OutboxState.PENDING, OutboxState.SENDING, OutboxState.DEFERRED, OutboxState.HELD]
+    with store.read() as connection:
+        doubtful = outbox.listed(connection, states=waiting)
+    if doubtful:
+        show.line(f"in doubt: {len(doubtful)} mails waited when the copy was made, and may have gone out since (the smarthost's log knows)")
+        columns = ("id", "kind", "to", "subject", "created")
+        show.table(
+            columns,
+            [(one.id, one.message.kind.value, ", ".join(one.message.recipients), one.message.subject, show.instant(one.created_at)) for one in doubtful],
+        )
+    show.line("nothing was started, and the outbox is paused. Next:")
+    if doubtful:
+        show.line("  maild outbox discard ID …     # those that did go out")
+    show.line("  systemctl start maild         # or: maild run")
+    show.line("  maild resume outbox")
