@@ -7,11 +7,13 @@ import os
 import sqlite3
 from pathlib import Path
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Connection, func, insert, select, update
 
 from maild.errors import ConfigError, Fault
+from maild.model.outbox import OutboxState
+from maild.model.spool import SpoolState
 from maild.store.numbers import continue_after
-from maild.store.schema import metadata, outbox, outbox_recipients, raw_messages
+from maild.store.schema import metadata, outbox, outbox_recipients, raw_messages, spool
 from maild.store.unit_of_work import Store
 
 
@@ -31,7 +33,10 @@ def backup(store: Store, file: Path) -> int:
 
 
 def restore(store: Store, file: Path) -> Path | None:
-    """Put a copy in the database's place; what was there is kept beside it (returned). Raises ConfigError."""
+    """Put a copy in the database's place; what was there is kept beside it (returned). Nobody has anything in hand then.
+
+    Raises ConfigError.
+    """
     assert store.path is not None
     try:
         with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as copy:
@@ -51,7 +56,21 @@ def restore(store: Store, file: Path) -> Path | None:
     with contextlib.closing(sqlite3.connect(file)) as source, contextlib.closing(sqlite3.connect(store.path)) as target:
         source.backup(target)
     store.create_or_upgrade()
+    with store.write() as connection:
+        _nobodys(connection)
     return kept
+
+
+def _nobodys(connection: Connection) -> None:
+    """What a daemon had in hand when the copy was made: given back at once, no try counted, whichever machine it was."""
+    free = {"lease_until": None, "leased_by": None}
+    connection.execute(
+        update(spool).where(spool.c.state == SpoolState.PROCESSING.value)
+        .values(state=SpoolState.PENDING.value, attempts=spool.c.attempts - 1, **free)
+    )  # fmt: skip
+    connection.execute(
+        update(outbox).where(outbox.c.state == OutboxState.SENDING.value).values(state=OutboxState.PENDING.value, **free)
+    )
 
 
 def extract(store: Store, folder: Path, *, raw: bool) -> Store:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import NOW, configuration, mail
+from builders import NOW, configuration, envelope, mail
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -23,8 +23,10 @@ from maild.errors import ConfigError, StoreUnavailable
 from maild.model.case import Case, LinkType, Priority, Status, StreamEntry, StreamType
 from maild.model.contact import Contact, Organisation
 from maild.model.outbox import Deferred, OutboxState, OutgoingKind, OutgoingMessage, Refused, Result, Sent
+from maild.processes.door import arrival
+from maild.settings.addresses import Addresses
 from maild.settings.load import load
-from maild.store import audit, cases, installation, migrate, outbox, people, schema
+from maild.store import audit, cases, copies, installation, migrate, outbox, people, schema, spool
 from maild.store.unit_of_work import Store
 
 
@@ -712,6 +714,21 @@ def test_the_copy_of_a_running_database_is_whole(sqlite: Store, tmp_path: Path) 
         assert target.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     source.close()
     target.close()
+
+
+def test_f70_what_was_in_hand_when_the_copy_was_made_is_nobodys_in_the_restored_one(sqlite: Store, tmp_path: Path) -> None:
+    with sqlite.write() as connection:
+        spool.accept(connection, [arrival(envelope(mail()), Addresses(load(configuration(tmp_path / "config"))))])
+    add(sqlite, message())
+    assert len(spool.lease(sqlite, "here#a.1", limit=1, max_bytes=1, seconds=900)) == 1
+    assert len(outbox.lease(sqlite, "here#a.2", 1, NOW)) == 1
+    copies.backup(sqlite, tmp_path / "copy")
+    (tmp_path / "other").mkdir()
+    other = Store(f"sqlite:///{tmp_path}/other/maild.db", tmp_path / "other")
+    copies.restore(other, tmp_path / "copy")
+    assert [one.attempts for one in spool.lease(other, "there#b.1", limit=1, max_bytes=1, seconds=900)] == [1]
+    assert len(outbox.lease(other, "there#b.2", 1, NOW)) == 1
+    other.close()
 
 
 def test_the_configuration_of_the_tests_passes_the_check(tmp_path: Path) -> None:
