@@ -19,7 +19,7 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from maild import health
-from maild.errors import ConfigError, StoreUnavailable
+from maild.errors import ConfigError, StoreFull, StoreUnavailable
 from maild.model.case import Case, LinkType, Priority, Status, StreamEntry, StreamType
 from maild.model.contact import Contact, Organisation
 from maild.model.outbox import Deferred, OutboxState, OutgoingKind, OutgoingMessage, Refused, Result, Sent
@@ -229,6 +229,27 @@ def test_writers_at_once_lose_nothing(store: Store) -> None:
         assert found.title == "80"
 
 
+def test_f17_a_full_disk_stores_nothing_of_a_message_and_goes_on_when_there_is_room(sqlite: Store, tmp_path: Path) -> None:
+    addresses = Addresses(load(configuration(tmp_path / "config")))
+
+    def put(size: int) -> None:
+        with sqlite.write() as connection:
+            pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+            connection.execute(text(f"PRAGMA max_page_count = {pages + room}"))
+            spool.accept(connection, [arrival(envelope(mail("x" * size)), addresses)])
+
+    room = 20  # pages
+    with pytest.raises(StoreFull):
+        put(1 << 20)
+    with sqlite.read() as connection:
+        assert connection.execute(select(schema.spool.c.id)).all() == []
+        assert connection.execute(select(schema.raw_messages.c.seq)).all() == []
+    room = 2000
+    put(1 << 20)
+    with sqlite.read() as connection:
+        assert len(connection.execute(select(schema.raw_messages.c.seq)).all()) == 1
+
+
 def test_f21_a_database_that_another_program_locks_is_not_available(sqlite: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sqlite.path is not None
     other = sqlite3.connect(sqlite.path, isolation_level=None)
@@ -266,6 +287,23 @@ def test_f25_after_a_restart_of_the_server_the_first_query_works(postgres: Any, 
         cases.insert_case(connection, case())
     with store.read() as connection:
         assert cases.get(connection, 1) is not None
+    store.close()
+
+
+@pytest.mark.service
+def test_f27_what_is_committed_is_on_disk_also_where_the_server_does_not_wait_for_it(
+    postgres: Any, postgres_template: str, tmp_path: Path
+) -> None:
+    name = postgres.fresh(postgres_template)
+    postgres.run(f"ALTER DATABASE {name} SET synchronous_commit = off")
+    store = Store(postgres.url(name), tmp_path)
+    for _ in range(2):
+        with store.write() as connection:
+            assert connection.execute(text("SHOW synchronous_commit")).scalar() == "on"
+    postgres.run(f"ALTER DATABASE {name} SET synchronous_commit = remote_apply")
+    store.close()
+    with store.write() as connection:
+        assert connection.execute(text("SHOW synchronous_commit")).scalar() == "remote_apply"
     store.close()
 
 
