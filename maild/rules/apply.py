@@ -123,7 +123,7 @@ def _read(compiled: CompiledRule, draft: Draft) -> dict[str, Any]:
             why = "the first counts"
         else:
             seen.add(target)
-            text = plan.meanings.get(target, {}).get(autofill.keys_of(each.value), each.value)
+            text = plan.meanings.get(target, {}).get(autofill.word_key(each.value), each.value)
             try:
                 filled[target] = draft.ruleset.declared.check(target, text)
             except BadValue as error:

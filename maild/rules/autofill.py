@@ -41,6 +41,11 @@ def keys_of(label: str, delimiters: Sequence[str] = ()) -> str:
     return fold_label(text)
 
 
+def word_key(word: str) -> str:
+    """A value as it is looked up among the words of `values`: as a label, without an exclamation mark at its end."""
+    return keys_of(word.strip().rstrip("!！. "))
+
+
 def _split(line: str, delimiters: Sequence[str]) -> tuple[str, str] | None:
     """What stands before and after the first delimiter of a line; of two at one place the longer counts."""
     plain = line if line.isascii() else line.translate(_WIDE)

@@ -94,7 +94,7 @@ def _plan(rule: Rule, declared: Declared) -> AutofillPlan | None:
         for label in mapped.labels:
             targets.setdefault(autofill.keys_of(label, fill.delimiter), mapped.target)
     wanted = {key: declared.many_lines(target) for key, target in targets.items()}
-    meanings = {mapped.target: {autofill.keys_of(word): meaning for word, meaning in mapped.values.items()}
+    meanings = {mapped.target: {autofill.word_key(word): meaning for word, meaning in mapped.values.items()}
                 for mapped in fill.map if mapped.values}  # fmt: skip
     return AutofillPlan(fill.delimiter, targets, wanted, meanings, fill.within)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -205,3 +207,11 @@ def test_a_finding_about_a_condition_is_told_once_where_it_stands(write: Write) 
     shown = [line for line in maild("check", folder).stdout.splitlines() if "warning" in line and ".yaml:" in line]
     assert len(shown) == 1
     assert shown[0].split("config/")[1].startswith("rules/10.yaml:2:30: warning: condition 'for us': support@example.com is the mailbox 'support'")
+
+
+def test_a_directory_called_maild_beside_the_shell_is_not_taken_for_the_program(write: Write) -> None:
+    folder = write(rules__10="rules: []")
+    (folder.parent / "maild").mkdir()
+    command = [sys.executable, "-P", "-m", "maild", "--config", str(folder), "rules", "rollback", "0000"]
+    done = subprocess.run(command, cwd=folder.parent, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.strip()) == (1, "no configuration is known by '0000'; maild rules history lists them")

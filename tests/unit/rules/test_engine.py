@@ -384,3 +384,9 @@ def test_without_an_index_the_trace_still_says_what_was_seen() -> None:
     decision = decide(ruleset_of(rules), facts_of(mail(size=4)), every=False)
     assert len(decision.trace.tried) == 64 and decision.trace.passed_over == 36
     assert all(each.condition is not None for each in decision.trace.tried)
+
+
+@pytest.mark.parametrize("word", ["Hoch", "hoch!", "HOCH.", " *hoch* ", "hoch ! !"])
+def test_a_word_means_the_same_whatever_stands_behind_it(word: str) -> None:
+    rules = "rules: [{name: A, case: {autofill: {map: {priority: {labels: [Urgency], values: {hoch: high}}}}}}]"
+    assert decided(rules, facts_of(mail(body=f"Urgency: {word}"))).values.priority is Priority.HIGH
