@@ -9,6 +9,7 @@ from typing import Any
 
 from maild.model.message import MessageKind
 from maild.settings.criteria import ATTACHMENT, CONDITION, CRITERIA, RECEIVED, WORDS
+from maild.settings.rule_tests import COMPARISONS, OF_A_CASE
 
 Schema = dict[str, Any]
 
@@ -30,7 +31,9 @@ def finished(schema: Schema) -> Schema:
         "type": "object", "additionalProperties": {"$ref": "#/$defs/When"},
         "description": "criteria that rules of any file ask for by their name: condition: NAME",
     }  # fmt: skip
-    made["properties"]["rules"]["items"] = {"anyOf": [{"$ref": "#/$defs/Rule"}, {"$ref": "#/$defs/Include"}]}
+    made["properties"]["rules"]["items"] = {  # not anyOf: an editor then says what is wrong with the one that is meant
+        "if": {"type": "object", "required": ["include"]}, "then": {"$ref": "#/$defs/Include"}, "else": {"$ref": "#/$defs/Rule"},
+    }  # fmt: skip
     defs: dict[str, Schema] = made["$defs"]
     for name in ("SetValues", "CaseActions", "Then"):
         properties = defs[name]["properties"]
@@ -60,9 +63,16 @@ def finished(schema: Schema) -> Schema:
     defs["Hold"] = _short(defs["Hold"], {"type": ["string", "boolean"]})
     defs["Update"]["properties"]["among"]["enum"].append("same_organization")
     defs["TestMessage"]["patternProperties"] = {r"^header\..+$": SCALAR, r"^envelope\.(from|to)$": TEXTS}
+    defs["TestExpect"]["properties"]["case"] = _expected(OF_A_CASE)
     _also(defs["TestExpect"], ticket="case", hold="held", discard="discarded", forward="forwarded")
     defs |= _criteria()
     return made
+
+
+def _expected(names: tuple[str, ...]) -> Schema:
+    """What a test may expect of a thing with these values: any of them, or one of the comparisons in place of a value."""
+    return {"type": "object", "additionalProperties": False, "properties": {key: {} for key in (*names, *COMPARISONS)},
+            "patternProperties": {rf"^({'|'.join(names)})\..+$": {}}}  # fmt: skip
 
 
 def _short(schema: Schema, other: Schema) -> Schema:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,3 +66,34 @@ def test_what_they_refuse_by_shape_is_not(text: str) -> None:
 
 def test_the_schema_is_a_schema() -> None:
     Draft202012Validator.check_schema(RuleFile.model_json_schema(by_alias=True))
+
+
+ROOT = Path(__file__).parents[3]
+PAGES = ("docs/reference/rules.md", "docs/cookbook.md", "docs/howto/first-rules.md", "docs/howto/coming-from.md")
+WRITTEN = {
+    **{f"{page} {number}": block for page in PAGES
+       for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL))
+       if re.search("^rules:", block, re.MULTILINE)},
+    **{str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+       for folder in ("config", "maild/settings/starter") for path in sorted((ROOT / folder).glob("rules/*.yaml"))},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_every_rule_that_we_ship_or_show_is_valid(name: str) -> None:
+    errors = VALIDATOR.iter_errors(_values(WRITTEN[name]))
+    assert [f"{error.json_path}: {error.message}" for error in errors] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("conditions: {a: {subjct: x}}", "$.conditions.a"),
+        ("rules: [{when: {condition: a, subjct: x}}]", "$.rules[0].when"),
+        ("rules: [{include: shared/a.yaml, when: {subject: x}}]", "$.rules[0]"),
+        ("rules: [{include: 3}]", "$.rules[0].include"),
+        ("rules: [{tests: [{message: {subject: x}, expect: {case: {gruop: x}}}]}]", "$.rules[0].tests[0].expect.case"),
+    ],
+)
+def test_an_editor_is_told_where_it_is_wrong(text: str, path: str) -> None:
+    assert path in [error.json_path for error in VALIDATOR.iter_errors(_values(text))]
