@@ -1,7 +1,7 @@
-"""This is where mail that a case causes is addressed: who hears of what, what a template may say, what must not go out.
+"""This is where mail that a case causes is addressed: what a template may say, who hears of what.
 
 A `Desk` lives for one transaction; what it puts into the outbox commits with the case. Nothing is sent here.
-Who hears by default stands in `hears`; an automatic answer passes `why_no_answer` first.
+Who hears by default stands in `hears`; automatic answers to customers are `maild.automatic_answers`.
 """
 
 from __future__ import annotations
@@ -9,29 +9,25 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from maild.cases import suggestions
 from maild.cases.shape import as_json
 from maild.log import get_logger
 from maild.model.case import Case, StreamEntry, StreamType
 from maild.model.contact import Contact
-from maild.model.message import Address, Authentication, Automatic, Message
+from maild.model.message import Address, Message
 from maild.model.outbox import Draft, OutboxState, OutgoingKind, OutgoingMessage, PartRef
-from maild.model.sla import Clock, ClockKind
+from maild.model.sla import Clock
 from maild.office import Office
 from maild.outbound.compose import compose, worded
 from maild.outbound.templates import Rendered
-from maild.plain.domains import fold_address
 from maild.plain.quiet import quiet_until
-from maild.plain.subjects import bare_subject
 from maild.plain.tokens import new_serial
-from maild.settings.values import lasting
-from maild.store import cases, clocks, faq, installation, notices, outbox, people
+from maild.store import cases, installation, notices, outbox, people
 
 # What a user with a digest hears of there; what they set themselves, and what is about to be late, comes at once.
 SUMMED = frozenset(
@@ -127,116 +123,12 @@ class Desk:
             },
         )  # fmt: skip
 
-    # --- automatic answers -----------------------------------------------------------------------------------
-
-    def why_no_answer(
-        self, case: Case, to: Contact | None, message: Message, mail_from: str | None, automatic: Automatic
-    ) -> str:
-        """Why this mail gets no automatic answer; '' where it may have one (RFC 3834, 2 and 5; our own limits)."""
-        office = self.office
-        if to is None or not to.email:
-            return "the case has no contact to answer"
-        address = fold_address(to.email)
-        if mail_from == "":
-            return "the envelope sender is empty"
-        if automatic is not Automatic.NO:
-            return f"the mail is automatic ({automatic})"
-        if address in office.addresses.own or office.addresses.mailbox_of(address):
-            return f"{address} is an address of our own"
-        if office.addresses.user_of(address):
-            return f"{address} is a user's"
-        if to.undeliverable:
-            return f"mail to {address} could not be delivered"
-        if self.paused & {"automatic", f"mailbox {case.mailbox}"}:
-            return "automatic answers are paused"
-        return self.over_limit(address, case.number, bare_subject(message.subject, office.tag_pattern).casefold())
-
     @property
     def paused(self) -> frozenset[str]:
         """What is paused now, asked once a transaction."""
         if self._paused is None:
             self._paused = frozenset(row.what for row in installation.paused(self.connection, self.now))
         return self._paused
-
-    def over_limit(self, address: str, case: int, subject: str) -> str:
-        """Which limit on automatic answers another one to this address would pass; '' for none. ``case`` 0: of no case."""
-        limits = self.office.settings.main.limits
-        for rate in limits.answers_overall:
-            if outbox.as_many_answers(self.connection, self.now - rate.window, rate.count):
-                self._pull_breaker(f"more than {rate.count} automatic answers in {lasting(rate.window)}")
-                return f"the limit on all automatic answers is reached ({rate})"
-        widest = max((rate.window for rate in (*limits.answers_per_address, *limits.same_subject)), default=timedelta())
-        given = outbox.answers_to(self.connection, address, self.now - widest)
-        for rate in limits.answers_per_address:
-            if sum(at > self.now - rate.window for at, _ in given) >= rate.count:
-                return f"{address} had {rate.count} automatic answers in {lasting(rate.window)}"
-        for rate in limits.same_subject:
-            if sum(at > self.now - rate.window and about == subject for at, about in given) >= rate.count:
-                return f"{address} had {rate.count} automatic answers about {subject!r} in {lasting(rate.window)}"
-        for rate in limits.answers_per_case if case else ():
-            if outbox.as_many_answers(self.connection, self.now - rate.window, rate.count, case=case):
-                return f"case {case} had {rate.count} automatic answers in {lasting(rate.window)}"
-        return ""
-
-    def _pull_breaker(self, reason: str) -> None:
-        installation.pause(self.connection, "automatic", self.now + timedelta(hours=1), reason, "maild", self.now)
-        log.warning("answer.breaker", reason=reason)
-        self.tell_admins(f"automatic answers are paused for an hour: {reason}", "run: maild resume automatic")
-
-    def acknowledge(
-        self, case: Case, contact: Contact | None, message: Message, *, template: str, why_not: str,
-        authentication: Authentication, previous: int | None = None, found: Mapping[str, Any] | None = None,
-    ) -> str:  # fmt: skip
-        """Send the automatic first answer, or write down why there is none; returns that reason ('' when sent)."""
-        if self.silent or template == "none":
-            return "no template is set for an answer" if template == "none" else "history is not answered"
-        if why_not:
-            note = StreamEntry(self.now, StreamType.SUPPRESSED, "maild", False, f"no automatic answer: {why_not}")
-            cases.add_stream(self.connection, case.number, [note])
-            return why_not
-        assert contact is not None
-        mailbox = self.office.settings.main.mailboxes[case.mailbox]
-        # A client threads only under the same subject; but mail that failed authentication must not be a postman's bag.
-        subject = "" if authentication.failed else self.office.tag_pattern.sub("", message.subject)
-        number = self.enqueue(
-            Draft(
-                kind=OutgoingKind.ACKNOWLEDGEMENT, template=template, mailbox=case.mailbox, case=case.number,
-                to=(Address(contact.name, contact.email),), language=contact.language or mailbox.language or "",
-                names=self.names(
-                    case, contact, message, found=dict(found or {}),
-                    event={"previous": previous or 0, "due_at": self._expected(case), "faqs": self._answers_to(message)},
-                ),
-                about_subject=subject, title=case.title, parent_id=message.message_id,
-                parent_references=message.references or message.in_reply_to[:1],
-            )
-        )  # fmt: skip
-        sent = self.mails[-1][1]
-        row = self.record_outgoing(number, case.number, public=True, text=sent.text)
-        entry = StreamEntry(self.now, StreamType.MESSAGE, "maild", True, sent.text, {"kind": "acknowledgement"}, row)
-        cases.add_stream(self.connection, case.number, [entry])
-        outbox.count_answer(
-            self.connection, fold_address(contact.email), case.number,
-            bare_subject(message.subject, self.office.tag_pattern).casefold(), self.now,
-        )  # fmt: skip
-        return ""
-
-    def _answers_to(self, message: Message) -> list[dict[str, str]]:
-        """The published answers that fit what the customer writes."""
-        wanted = suggestions.words_of(f"{message.subject}\n{message.new_text}")[: suggestions.LOOKED_AT]
-        beginnings = list(dict.fromkeys(word[: suggestions.BEGINNING] for word in wanted))
-        found = faq.published_with(self.connection, beginnings, message.language)
-        fitting = suggestions.best([(one.question, one.answer) for one in found], wanted)
-        return [{"question": found[at].question, "answer": found[at].answer} for at in fitting]
-
-    def _expected(self, case: Case) -> datetime | None:
-        """By when the customer can expect an answer: what the SLA promises, as long as it holds."""
-        known = self.started.get(case.number)
-        running = clocks.load(self.connection, case.number) if known is None else known
-        waiting = [
-            clock.due_at for clock in running
-            if clock.kind is ClockKind.FIRST_RESPONSE and clock.running and clock.due_at > self.now
-        ]  # fmt: skip
-        return waiting[0] if waiting else None
 
     # --- notifications ---------------------------------------------------------------------------------------
 
@@ -327,7 +219,7 @@ class Desk:
             if "@" not in address or self.office.addresses.mailbox_of(address):
                 continue
             if key in users and users[key].digest and event in SUMMED:
-                notices.add(self.connection, key, case.number, event, shown_as, (text or reason)[:NOTICE], self.now)
+                self.summed(key, case, event, shown_as, text or reason)
                 told.append(key)
                 continue
             draft = Draft(
@@ -349,6 +241,10 @@ class Desk:
             )
             cases.add_stream(self.connection, case.number, [note])
         return told
+
+    def summed(self, key: str, case: Case, event: str, actor: str, text: str) -> None:
+        """Keep an event for this user's next digest."""
+        notices.add(self.connection, key, case.number, event, actor, text[:NOTICE], self.now)
 
     def zone_of(self, key: str) -> ZoneInfo:
         """The time zone that a user lives in."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from maild.automatic_answers import over_limit
 from maild.cases.shape import as_json
 from maild.desk import Desk
 from maild.model.contact import Contact
@@ -65,7 +66,7 @@ def answer(desk: Desk, who: tuple[Address, str], message: Message, mail_from: st
         return f"{address} was told within the last hour"
     if desk.paused & {"automatic", f"mailbox {mailbox}"}:
         return "automatic answers are paused"
-    if why := desk.over_limit(address, 0, _SUBJECT):
+    if why := over_limit(desk, address, 0, _SUBJECT):
         return why
     contact = people.contact_by_address(desk.connection, author.email) or Contact(0, author.name, (author.email,))
     box = desk.office.settings.main.mailboxes[mailbox]

@@ -120,6 +120,8 @@ def due(connection: Connection, office: Office) -> dict[str, datetime | None]:
 
 def reached(settings: Settings, user: str) -> bool:
     """Whether a digest goes to this user: their own, or a workflow's that names them or a group of theirs."""
+    if user not in settings.directory.users:
+        return False
     if settings.directory.users[user].digest is not None:
         return True
     groups = {key for key, group in settings.directory.groups.items() if user in group.members}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from maild import casework
+from maild import automatic_answers, casework
 from maild.cases import lifecycle
 from maild.errors import CaseError
 from maild.model.case import Case, Status
@@ -15,6 +15,7 @@ from maild.model.contact import Contact
 from maild.model.decision import Decision
 from maild.model.message import MachineSort, MessageKind
 from maild.plain.thanks import is_bare_thanks
+from maild.schedule import digests
 from maild.settling.matter import Matter, Settled
 from maild.store import cases, people
 from maild.threads import Thread
@@ -66,8 +67,10 @@ def answer(matter: Matter, decision: Decision, thread: Thread, others: Sequence[
     )  # fmt: skip
     if before.status is case.status is Status.RESOLVED:  # reopened too often: an agent decides
         marks += [f"{entry.text}; answer #reopen to open it" for entry in change.events]
-    if thanked:
+    if thanked:  # no mail for that: the assignee reads it in the digest, if there is one for them
         who = []
+        if case.assignee and matter.history is None and digests.reached(matter.office.settings, case.assignee):
+            matter.desk.summed(case.assignee, case, "thanks", contact.name if contact else matter.actor(), matter.message.new_text)
     matter.notify(case, contact, event, who, marks)
     return matter.end("answer", case=case.number, event="case.reopened" if reopened else "case.updated")
 
@@ -86,11 +89,11 @@ def _reply_on_answer(matter: Matter, decision: Decision, case: Case, contact: Co
     if decision.reply in {None, "none"}:
         matter.trace["answer"] = {"template": "none", "why_not": "an answer gets none unless a rule says so"}
         return
-    why = matter.desk.why_no_answer(case, contact, matter.message, matter.entry.mail_from, matter.classification.automatic)
+    why = automatic_answers.why_not(matter.desk, case, contact, matter.message, matter.entry.mail_from, matter.classification.automatic)
     if not thread.takes_part:
         why = why or "the sender is not known in the case"
-    said = matter.desk.acknowledge(
-        case, contact, matter.message, template=decision.reply or "none", why_not=why,
+    said = automatic_answers.acknowledge(
+        matter.desk, case, contact, matter.message, template=decision.reply or "none", why_not=why,
         authentication=matter.reading.authentication, found=decision.found,
     )  # fmt: skip
     matter.trace["answer"] = {"template": decision.reply, "why_not": said}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from maild import casework
+from maild import automatic_answers, casework
 from maild.cases import lifecycle
 from maild.model.case import Case, Channel, LinkType, Priority, Status
 from maild.model.contact import Contact, Organisation
@@ -167,10 +167,10 @@ def _answer_automatically(
         template = "none"
     to = contact or (Contact(0, address.name, (address.email,)) if address else None)
     automatic = _automatic_of(matter, decision)
-    why = matter.desk.why_no_answer(case, to, matter.message, matter.entry.mail_from, automatic)
+    why = automatic_answers.why_not(matter.desk, case, to, matter.message, matter.entry.mail_from, automatic)
     why = why if known else "the sender is not known in the case"
-    said = matter.desk.acknowledge(
-        case, to, matter.message, template=template, why_not=why, authentication=matter.reading.authentication,
+    said = automatic_answers.acknowledge(
+        matter.desk, case, to, matter.message, template=template, why_not=why, authentication=matter.reading.authentication,
         previous=follow_up_of.number if follow_up_of else None, found=decision.found,
     )  # fmt: skip
     matter.trace["answer"] = {"template": template, "why_not": said}

@@ -171,6 +171,25 @@ def test_a_workflows_digest_brings_along_what_waited(sqlite: Store, rooms: Rooms
     assert "What happened" not in str([one.message.subject for one in room.fresh()])
 
 
+def test_bare_thanks_are_no_mail_and_stand_in_the_assignees_digest(sqlite: Store, rooms: Rooms) -> None:
+    from test_workflows import change, resolve
+
+    room = having(sqlite, rooms, digest="17:00")
+    at(room, "23 09:00")
+    case = room.receive(mail()).case
+    change(room, case, assignee="alice")
+    resolve(room, case)
+    beats.beat(sqlite, room.office, datetime(2026, 11, 23, 16, 0, tzinfo=UTC))
+    room.fresh()
+    at(room, "23 16:30")
+    room.receive(mail("Thank you!", subject=f"Re: [#{case}] It does not work"))
+    assert room.fresh() == []
+    at(room, "24 16:00")
+    beats.beat(sqlite, room.office, room.now)
+    (summary,) = [one.message.text for one in room.fresh() if one.message.recipients == ("alice@example.com",)]
+    assert "Jo Doe says thanks\n        Thank you!" in summary
+
+
 @pytest.mark.parametrize(
     ("text", "line"), [("08:00", "0 8 * * *"), ("17:30", "30 17 * * *"), ("daily", "0 8 * * *"), ("0 8 * * mon-fri", "0 8 * * mon-fri")]
 )
