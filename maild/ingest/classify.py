@@ -131,19 +131,29 @@ _DMARC_SUBJECT = re.compile(
 _METHOD = re.compile(r"^METHOD:\s*([A-Z-]{3,20})\s*$", re.IGNORECASE | re.MULTILINE)
 _CALENDAR_ANSWERS = frozenset(("REPLY", "CANCEL", "COUNTER", "DECLINECOUNTER", "REFRESH"))
 
-_CONFIRM = re.compile(
-    r"\b(?:forwarding confirmation|(?:confirm|verify|validate|activate) (?:your|the|this|an?) (?:new )?(?:e-?mail|sender"
-    r"|forwarding|account)(?: address| id)?|e-?mail (?:address )?(?:verification|confirmation)|address verification"
-    r"|verification (?:code|link|e-?mail)|weiterleitungsbestätigung|bestätigen sie (?:bitte )?(?:ihre|die|diese)"
-    r" (?:neue )?e-?mail|e-?mail-?adresse bestätigen|bestätigung (?:der|ihrer) e-?mail-?adresse|confirme[rz] (?:votre|cette)"
-    r" adresse|vérifiez votre adresse|confirm[ae] (?:tu|su|seu) (?:dirección|correo|e-?mail|endereço)|conferma (?:il tuo"
-    r" |l')?indirizzo|bevestig (?:uw|je) e-?mail|potwierdź (?:swój )?adres|подтвердите (?:ваш )?(?:адрес|e-?mail))",
-    re.IGNORECASE,
+# Subjects of mails that ask to prove an address or an account: "confirm your …", and codes, in the common languages.
+_CONFIRM = Phrases(
+    r"\bforwarding confirmation\b|\b(?:confirm|verify|validate|activate) (?:your|the|this|an?) (?:new )?(?:e-?mail|sender|forwarding|account|registration|subscription|sign-?up)"
+    r"|\bconfirm subscription|\bcomplete your (?:registration|sign-?up)|e-?mail (?:address )?(?:verification|confirmation)|address verification|verification (?:link|e-?mail)",
+    r"(?:verification|confirmation|activation|security) code|is your (?:\w+ ){0,3}code\b",
+    r"weiterleitungsbestätigung|(?:bestätig|verifizier|aktivier)en? (?:sie )?(?:bitte )?(?:ihre?n?|deine?n?|die|diese) (?:neue )?(?:e-?mail|registrierung|anmeldung|konto|account|newsletter)|e-?mail-?adresse bestätigen"
+    r"|bestätigung (?:der|ihrer|deiner) (?:e-?mail|registrierung|anmeldung)|(?:bestätigungs|verifizierungs|aktivierungs|sicherheits)code",
+    r"(?:confirme[rz]|confirmation de|vérifie[rz]|vérification de|valide[rz]|active[rz]) (?:votre|cette|l') ?(?:nouvelle )?(?:adresse|e-?mail|courriel|compte|inscription)|code de (?:vérification|confirmation|validation|sécurité)",
+    r"(?:confirm[ae]|verifi(?:ca|que)|valid[ae]|activ[ae]) (?:tu|su|el|la) (?:nueva )?(?:dirección|correo|e-?mail|cuenta|registro|suscripción)|código de (?:verificación|confirmación|seguridad|activación)",
+    r"(?:conferma|verifica|convalida|attiva) (?:il (?:tuo|suo) |la (?:tua|sua) |l')?(?:nuovo )?(?:indirizzo|e-?mail|account|registrazione|iscrizione)|codice di (?:verifica|conferma|sicurezza|attivazione)",
+    r"(?:confirm[ae]|verifique|ative) (?:o |a )?(?:seu|sua|teu|tua) (?:novo )?(?:endereço|e-?mail|conta|cadastro|inscrição|registo)|código de (?:verificação|confirmação|segurança|ativação)",
+    r"(?:bevestig|verifieer|activeer) (?:uw|je|jouw) (?:nieuwe )?(?:e-?mail|account|registratie|inschrijving)|(?:verificatie|bevestigings|beveiligings)code",
+    r"(?:potwierdź|zweryfikuj|aktywuj) (?:swój |swoje )?(?:nowy )?(?:adres|e-?mail|konto|rejestrację)|kod (?:weryfikacyjny|potwierdzający|aktywacyjny)",
+    r"(?:bekräfta|verifiera|aktivera|bekræft|bekreft|verificer|aktiver) (?:din |dit |ditt )?(?:nye? |nya )?(?:e-?post|e-?mail|konto|registrering)|(?:verifierings|bekräftelse|bekræftelses|bekreftelses)kode?\b",
+    r"vahvista (?:sähköposti|tilisi|rekisteröi)|vahvistuskoodi|(?:potvrďte|ověřte|overte|aktivujte) (?:prosím )?(?:svou |svoji |svůj |váš |svoju )?(?:e-?mail|účet|registraci|adresu)|(?:ověřovací|overovací|potvrzovací) kód",
+    r"(?:подтвердите|подтверждение|активируйте) (?:ваш\w* |сво\w+ )?(?:адрес|e-?mail|электронн|почт|регистраци|аккаунт|уч[её]тн)|(?:код подтверждения|проверочный код)",
+    r"(?:підтвердіть|підтвердження|активуйте) (?:ваш\w* |сво\w+ )?(?:адрес|e-?mail|електронн|пошт|реєстраці|обліков)|код підтвердження|(?:e-?posta|hesab|kayd)[^.!?]{0,20}(?:doğrula|onayla)|(?:doğrulama|onay) kod",
+    r"(?:验证|驗證|确认|確認|认证|認證|激活|啟用)[^。！？]{0,6}(?:邮箱|郵箱|电子邮件|電子郵件|邮件地址|帐户|账号|账户|帳號|帳戶|注册|註冊)|验证码|驗證碼|邮箱验证|(?:メール|アカウント)[^。]{0,8}(?:認証|確認|有効化)|(?:認証|確認)コード|(?:이메일|메일|계정)[^.]{0,6}(?:인증|확인|활성화)|인증 ?(?:코드|번호)",
 )
 _CONFIRMS = re.compile(r"/vf-|/f-|verif|confirm|activat|validat|bestaetig|token=|code=", re.IGNORECASE)
 _FORWARDING_FROM = frozenset(("forwarding-noreply@google.com", "mail-noreply@google.com"))
 _LINK = re.compile(r"https?://[^\s<>\"')\]]{1,1000}")
-_CODE = re.compile(r"(?:code|pin|kod|código|codice|код)\D{0,80}?(\d[\d -]{2,10}\d)\b", re.IGNORECASE)
+_CODE = re.compile(r"(?:code|pin|kod|kód|código|codice|код|验证码|驗證碼|コード|코드|번호)\D{0,80}?(\d[\d -]{2,10}\d)\b", re.IGNORECASE)
 _SEARCHED = 64 * 1024
 _TRAILING = ".,;:!?"
 

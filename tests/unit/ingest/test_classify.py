@@ -237,3 +237,83 @@ def test_another_maild_is_likely_automatic() -> None:
     message = parse(mail("X-Maild-Loop: k1.abc.def", "x"))
     found = classify(message, "a@b.example", replace(OWN, is_our_mark=lambda mark: False))
     assert (found.kind, found.automatic) == (MessageKind.CUSTOMER, Automatic.LIKELY)
+
+
+CONFIRMING = [
+    "Slack confirmation code: ABC-123",
+    "123456 is your verification code",
+    "Your verification code is 123456",
+    "Please confirm your email address",
+    "Confirm your email",
+    "Verify your email",
+    "Verify your email address for Acme",
+    "Confirm your account",
+    "Activate your account",
+    "Please verify your sender identity",
+    "Email address verification",
+    "Complete your registration",
+    "Confirm your registration",
+    "Confirm your subscription",
+    "Please confirm subscription",
+    "Bitte bestätige deine E-Mail-Adresse",
+    "Bestätigen Sie Ihre E-Mail-Adresse",
+    "Bestätige deine Registrierung",
+    "Bestätigung deiner Anmeldung",
+    "Aktiviere dein Konto",
+    "Ihr Bestätigungscode",
+    "Confirmez votre adresse e-mail",
+    "Confirmation de votre adresse e-mail",
+    "Activez votre compte",
+    "Votre code de vérification",
+    "Confirma tu dirección de correo electrónico",
+    "Verifica tu correo electrónico",
+    "Tu código de verificación",
+    "Activa tu cuenta",
+    "Conferma il tuo indirizzo email",
+    "Verifica il tuo indirizzo e-mail",
+    "Il tuo codice di verifica",
+    "Confirme seu e-mail",
+    "Confirme o seu endereço de e-mail",
+    "Seu código de verificação",
+    "Bevestig je e-mailadres",
+    "Verifieer uw e-mailadres",
+    "Je verificatiecode",
+    "Potwierdź swój adres e-mail",
+    "Aktywuj konto",
+    "Kod weryfikacyjny",
+    "Bekräfta din e-postadress",
+    "Bekræft din e-mailadresse",
+    "Bekreft e-postadressen din",
+    "Vahvista sähköpostiosoitteesi",
+    "Potvrďte svou e-mailovou adresu",
+    "Подтвердите адрес электронной почты",
+    "Подтверждение регистрации",
+    "Код подтверждения",
+    "Підтвердіть адресу електронної пошти",
+    "E-posta adresinizi doğrulayın",
+    "Doğrulama kodunuz",
+    "メールアドレスの確認",
+    "メール認証のお願い",
+    "认证您的邮箱",
+    "请验证您的邮箱地址",
+    "验证码",
+    "驗證您的電子郵件地址",
+    "이메일 주소 인증",
+    "이메일 인증 코드",
+]
+
+
+@pytest.mark.parametrize("subject", CONFIRMING)
+def test_services_that_want_an_address_proven_are_known_in_many_languages(subject: str) -> None:
+    text = "https://service.example/confirm?token=abc123 code 123456\n"
+    assert kind(mail(f"From: Service <noreply@service.example>\nSubject: {subject}", text))[0] == "verification"
+
+
+@pytest.mark.parametrize("sender", ["Jo <jo@home.example>", "Shop <noreply@shop.example>"])
+@pytest.mark.parametrize(
+    "subject",
+    ["How do I confirm my order?", "Your order confirmation 123456", "Bestellbestätigung", "Verification of the invoice"],
+)
+def test_what_is_confirmed_otherwise_is_ordinary_mail(sender: str, subject: str) -> None:
+    text = "See https://shop.example/order/confirm?token=abc123 code 123456\n"
+    assert kind(mail(f"From: {sender}\nSubject: {subject}", text))[0] == "customer"
