@@ -333,10 +333,9 @@ def _compared(field: str, kind: str, operator: str, operand: Any) -> tuple[str, 
     texts = _texts(operand)
     for place, text in enumerate(texts):
         at: tuple[str | int, ...] = (place,) if isinstance(operand, list) else ()
-        if operator != "is" and not text:
-            raise Refused(
-                f"an empty text under {operator!r} fits everything", "ask with empty: true or exists: true", at
-            )
+        if not text.strip():
+            fits = "nothing" if operator in ("is", "domain", "words", "has_field") else "everything"
+            raise Refused(f"an empty text under {operator!r} fits {fits}", "ask with empty: true or exists: true", at)
         if operator == "is" and kind == NUMBER:
             _number(text, field)
         if operator == "is" and field in WORDS and text.strip().lower() not in WORDS[field]:

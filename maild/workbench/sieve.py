@@ -296,6 +296,10 @@ def _operator(tags: Sequence[str], keys: Sequence[str], test: str) -> Any:
     if unknown:
         raise _Untranslated(f"{unknown[0]} is not translated")
     values: Any = list(keys) if len(keys) > 1 else keys[0]
+    if values == "" and not {":contains", ":matches", ":regex"} & set(tags):
+        return {"empty": True}
+    if "" in keys:
+        raise _Untranslated("an empty text beside others: write a second criterion with empty: true")
     if ":domain" in tags and not {":contains", ":matches", ":regex"} & set(tags):
         return {"domain": values}
     if ":regex" in tags:

@@ -90,3 +90,10 @@ def test_nothing_that_is_no_script_raises(text: str) -> None:
 def test_scraps_of_scripts_do_not_raise(words: list[str]) -> None:
     imported = sieve.read(" ".join(words))
     rules(imported)
+
+
+def test_the_empty_sender_of_a_sieve_script_is_asked_for_by_empty() -> None:
+    imported = sieve.read('require ["envelope"];\nif envelope :is "from" "" { discard; }\n')
+    assert imported.left == []
+    assert imported.rules[0]["when"] == {"envelope.from": {"empty": True}}
+    RuleFile.model_validate({"rules": imported.rules})
