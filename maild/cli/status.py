@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
     def status(ctx: typer.Context, json: Json = False) -> None:
         """Health in one screen; exit 1 when something needs a person."""
         from maild import health
-        from maild.errors import ConfigError
+        from maild.errors import ConfigError, TransientError
 
         found = invocation(ctx)
         faults: list[str] = []
@@ -32,6 +32,9 @@ def register(app: typer.Typer) -> None:
             settings, faults = last, [str(one) for one in broken.faults]
         try:
             shown = health.status(settings, found.store())
+        except TransientError as silent:
+            shown = health.status(settings, None)
+            shown["needs"] = [str(silent)]
         except ConfigError as lost:
             if not json:
                 raise

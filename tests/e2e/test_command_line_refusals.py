@@ -99,3 +99,15 @@ def test_lists_are_sorted_as_asked(shop: Daemon) -> None:
     shop.maild("case", "new", "--title", "Third", "--priority", "low")
     assert [one["number"] for one in shop.json("case", "list", "--sort", "priority")] == [2, 1, 3]
     assert [one["number"] for one in shop.json("case", "list", "--reverse", "--limit", "1")] == [3]
+
+
+def test_the_status_of_a_database_that_does_not_answer_is_a_status(tmp_path: Path) -> None:
+    from running import Daemon
+
+    one = Daemon(tmp_path, main={"database": "postgresql+psycopg://maild@127.0.0.1:1/maild"})
+    status = one.json("status")
+    assert len(status["needs"]) == 1
+    assert "does not answer" in status["needs"][0]
+    assert set(status) >= {"spool", "outbox", "cases", "listeners", "configuration", "paused", "version"}
+    assert "does not answer" in one.maild("status", status=1).stdout.decode().splitlines()[0]
+    one.close()
