@@ -93,8 +93,9 @@ def _unreachable(rules: Rules) -> Iterator[Finding]:
                           f"move it before {first.name!r}, or give that one continue: true")  # fmt: skip
             break
         if rule.ends_search() and rule.until is None and not any(each.required for each in rule.extract):
-            one = min(parts, key=repr, default=None)
-            for key in (None,) if one is None else _keys(one):
+            # under the part that fewest rules are filed under, so that a mailbox which all of them name costs nothing
+            rarest = min(parts, key=lambda part: (sum(len(by_key.get(key, ())) for key in _keys(part)), repr(part)), default=None)
+            for key in (None,) if rarest is None else _keys(rarest):
                 by_key.setdefault(key, []).append(place)
 
 
