@@ -21,12 +21,17 @@ from maild.store.schema import (
     case_values,
     cases,
     contacts,
+    faq,
     message_ids,
     messages,
+    never,
+    notices,
     outbox,
     outbox_recipients,
     participants,
     stream,
+    surveys,
+    unsubscribed,
 )
 from maild.store.schema import spool as spool_table
 
@@ -111,6 +116,15 @@ def erase(connection: Connection, contact: Contact, by: str, now: datetime) -> d
     connection.execute(delete(case_values).where(case_values.c.case_number.in_(theirs.cases)))
     connection.execute(delete(message_ids).where(message_ids.c.case_number.in_(theirs.cases)))
     connection.execute(delete(participants).where(or_(participants.c.case_number.in_(theirs.cases), participants.c.email.in_(addresses))))
+    connection.execute(delete(notices).where(notices.c.case_number.in_(theirs.cases)))
+    connection.execute(delete(faq).where(faq.c.case_number.in_(theirs.cases), faq.c.status == "draft"))
+    connection.execute(
+        update(surveys)
+        .where(or_(surveys.c.case_number.in_(theirs.cases), surveys.c.address.in_(addresses)))
+        .values(address=GONE, comment="")
+    )
+    connection.execute(delete(unsubscribed).where(unsubscribed.c.email.in_(addresses)))
+    connection.execute(delete(never).where(never.c.address.in_(addresses)))
     connection.execute(delete(automatic_answers).where(automatic_answers.c.address.in_(addresses)))
     connection.execute(delete(contacts).where(contacts.c.id == contact.id))
     counts = theirs.counts()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from builders import Room, mail
 
 from maild.model.spool import SpoolState
-from maild.store import audit, erasure, people
+from maild.store import audit, erasure, faq, held, notices, people, surveys
 from maild.store.unit_of_work import Store
 
 Rooms = Callable[..., Room]
@@ -21,6 +21,12 @@ def test_an_erased_person_is_in_no_table_and_the_figures_stay(store: Store, room
     with store.write() as connection:
         jo = people.contact_by_address(connection, "jo@home.example")
         assert jo is not None
+        faq.add(connection, "What of 4711-secret?", SECRET, "alice", room.now, case=entry.case)
+        notices.add(connection, "alice", entry.case or 0, "answer", "Jo Doe", SECRET, room.now)
+        asked = surveys.add(connection, entry.case or 0, jo.id, "jo@home.example", "abc", room.now, room.now)
+        surveys.answer(connection, asked, 2, SECRET, room.now, True)
+        surveys.unsubscribe(connection, "jo@home.example", room.now)
+        held.refuse_from(connection, "jo@home.example", "alice", room.now)
         exported = erasure.export(connection, jo)
         counts = erasure.erase(connection, jo, "root", room.now)
     assert SECRET in exported["messages"][0]["text"]
