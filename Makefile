@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-SERVICES := postfix dovecot-imapd postgresql swaks libnet-ssleay-perl openssl systemd chromium faketime
+SERVICES := postfix dovecot-imapd postgresql swaks libnet-ssleay-perl openssl systemd chromium faketime gcc libc6-dev
 
 .PHONY: install demo test test-services lint bench fuzz check
 

@@ -122,6 +122,7 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 def configuration(
     folder: Path, *, main: Mapping[str, Any] | None = None, directory: Mapping[str, Any] | None = None,
     rules: Sequence[Mapping[str, Any]] | str = (), sla: Mapping[str, Any] | None = None,
+    workflows: Sequence[Mapping[str, Any]] = (),
 ) -> Path:  # fmt: skip
     """Write a configuration directory: the one above with these changes. Returns it."""
     (folder / "rules").mkdir(parents=True, exist_ok=True)
@@ -132,6 +133,8 @@ def configuration(
     }
     if rules:
         texts["rules/10-tests.yaml"] = rules if isinstance(rules, str) else yaml.safe_dump({"rules": list(rules)})
+    if workflows:
+        texts["workflows.yaml"] = yaml.safe_dump({"workflows": list(workflows)})
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return folder
