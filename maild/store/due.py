@@ -35,6 +35,12 @@ def any_pending(connection: Connection) -> bool:
     return connection.execute(select(stream.c.id).where(stream.c.pending).limit(1)).scalar() is not None
 
 
+def pending_by(connection: Connection, actor: str) -> list[Row[Any]]:
+    """Events that no workflow has looked at, of actors whose name begins so."""
+    query = select(stream).where(stream.c.pending, stream.c.actor.startswith(actor, autoescape=True))
+    return list(connection.execute(query.order_by(stream.c.id)))
+
+
 def looked_at(connection: Connection, numbers: Iterable[int] | None = None) -> None:
     """These events (None: all) have been looked at."""
     query = update(stream).where(stream.c.pending).values(pending=False)

@@ -264,13 +264,18 @@ def in_order(sent: Sequence[Received]) -> list[Received]:
 class InProcess:
     """The mailroom, the sweeps and the outbox without a daemon: time is an argument."""
 
-    def __init__(self, story: Story, store: Store, folder: Path) -> None:
-        self.story, self.store, self.sent = story, store, []
-        settings = load(configured(folder, {"database": "sqlite:///unused.db", **_DOORS}))
+    def __init__(self, story: Story, folder: Path, database: str) -> None:
+        self.story, self.sent = story, []
+        settings = load(configured(folder / "config", {"database": database, "state_dir": str(folder / "var"), **_DOORS}))
         self.now = story.scenes[0].at
-        self.office = open_office(settings, installation.ensure_key(store, self.now))
-        self.mailroom = Mailroom(store, self.office)
-        self.outbox = StoredOutbox(store, self.office, "week")
+        self.store = open_store(settings)
+        self.store.create_or_upgrade()
+        self.office = open_office(settings, installation.ensure_key(self.store, self.now))
+        self.mailroom = Mailroom(self.store, self.office)
+        self.outbox = StoredOutbox(self.store, self.office, "week")
+
+    def close(self) -> None:
+        self.store.close()
 
     def at(self, moment: datetime) -> None:
         self.now = moment
@@ -372,9 +377,10 @@ class Daemons:
         for number in range(count):
             (folder / f"d{number}").mkdir()
             self.daemons.append(StoryDaemon(folder / f"d{number}", self.clock, database, self.sink, library))
-        self.start()
         settings = load(self.daemons[0].config)
         self.store = open_store(settings)
+        self.store.create_or_upgrade()
+        self.start()
         self.office = open_office(settings, installation.ensure_key(self.store, self.clock.now))
         self.turn = 0
 
@@ -573,10 +579,8 @@ def main() -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
-        store = Store(f"sqlite:///{folder}/maild.db", Path(folder))
-        store.create_or_upgrade()
         story = read_story()
-        playing = Playing(story, InProcess(story, store, Path(folder) / "config"))
+        playing = Playing(story, InProcess(story, Path(folder), f"sqlite:///{folder}/maild.db"))
         playing.play()
         (WEEK / "expected.txt").write_text(told(playing), encoding="utf-8")
         print(f"{story.mails} mails in, {len(playing.stage.sent)} out", file=sys.stderr)

@@ -14,8 +14,6 @@ from pathlib import Path
 import pytest
 from scripted_week import Daemons, InProcess, Playing, difference, read_story, shim
 
-from maild.store.unit_of_work import Store
-
 STORY = read_story()
 ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.service)]
 EVERY = 10  # mails from one SIGKILL to the next
@@ -46,10 +44,12 @@ def test_the_story_is_one_of_a_team() -> None:
     assert {scene.who for scene in STORY.scenes if scene.who} >= set(STORY.people)
 
 
-def test_the_week_in_one_process_with_an_injected_clock(store: Store, tmp_path: Path) -> None:
-    playing = Playing(STORY, InProcess(STORY, store, tmp_path / "config"))
-    playing.play()
-    ends_as_told(playing)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_week_in_one_process_with_an_injected_clock(engine: str, url: Url, tmp_path: Path) -> None:
+    with closing(InProcess(STORY, tmp_path, url(engine))) as stage:
+        playing = Playing(STORY, stage)
+        playing.play()
+        ends_as_told(playing)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

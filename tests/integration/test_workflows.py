@@ -256,6 +256,22 @@ def test_more_mails_at_once_than_the_batch_wait_for_approval(having: Make) -> No
     assert [entry.state for entry in room.fresh()] == [OutboxState.PENDING]
 
 
+def test_surveys_of_cases_that_a_workflow_resolved_all_at_once_wait_for_approval(having: Make) -> None:
+    give_up = {"name": "Give up", "when": {"status": "wait_for_customer", "for": "14d"}, "do": [{"set": {"status": "resolved"}}]}
+    room = having(give_up, SURVEY, main={"limits": {"batch": 3}})
+    for each in range(4):
+        change(room, room.receive(mail(sender=f"p{each}@y.example")).case, status=Status.WAIT_FOR_CUSTOMER)
+    room.fresh()
+    assert sorted(beat(room, days=14)) == [*["set status=resolved"] * 4, *["survey satisfaction (held: maild outbox approve)"] * 4]
+    mails = room.fresh()
+    assert {entry.state for entry in mails} == {OutboxState.HELD}
+    assert "workflow 'Survey' would send 4 mails at once (limits.batch is 3)" in mails[0].reason
+    resolve(room, room.receive(mail(sender="q@y.example")).case)  # what people do is theirs
+    room.fresh()
+    beat(room)
+    assert [entry.state for entry in room.fresh()] == [OutboxState.PENDING]
+
+
 def test_imported_cases_set_nothing_off(having: Make, tmp_path: Path) -> None:
     from maild import history
 
