@@ -182,8 +182,7 @@ def pick(desk: Desk, wanted: Assign | None) -> tuple[str | None, str | None, str
         return group, None, f"{wanted.user} is not active"
     away = people.away(desk.connection, desk.now) | desk.office.away_by_directory(desk.now)
     members = [key for key in desk.group_members(group) if key not in away]
-    if wanted.how == "least_busy":
-        cases.lock_value(desk.connection, "least busy", group or "")  # of two at once the second sees the first's case
+    cases.lock_value(desk.connection, "assignment", group or "")  # of two at once the second sees the first's case
     load = people.open_cases_by_user(desk.connection, members)
     free = [key for key in members if users[key].capacity is None or load[key] < (users[key].capacity or 0)]
     if not free:

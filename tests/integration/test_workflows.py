@@ -501,6 +501,26 @@ def test_assignment_is_fair_when_many_daemons_assign_at_once(having: Make, how: 
     assert {user: given.count(user) for user in ("alice", "bob", "carol")} == {"alice": 8, "bob": 8, "carol": 8}
 
 
+@pytest.mark.parametrize("how", ["round_robin", "least_busy"])
+def test_nobody_gets_more_than_their_capacity_when_many_daemons_assign_at_once(having: Make, how: str) -> None:
+    room = having(
+        {"name": "Give", "event": "created", "do": [{"assign": {"group": "support", "user": how}}]},
+        directory={"groups": {"support": {"members": ["alice", "bob"]}}, "users": {"alice": {"capacity": 1}, "bob": {"capacity": 30}}},
+    )
+    for each in range(45):
+        room.receive(mail(sender=f"p{each}@y.example"))
+    stores = [Store(room.store.url.render_as_string(hide_password=False), room.store.state_dir) for _ in range(3)]
+    threads = [threading.Thread(target=events.react, args=(store, room.office, room.now)) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    for store in stores:
+        store.close()
+    given = [room.case(number)["assignee"] for number in room.numbers()]
+    assert {user: given.count(user) for user in ("alice", "bob", None)} == {"alice": 1, "bob": 30, None: 14}
+
+
 def test_a_manual_assignment_does_not_shift_the_turn_and_the_absent_are_skipped(having: Make) -> None:
     room = having(
         {"name": "Give", "event": "created", "do": [{"assign": {"group": "support", "user": "round_robin"}}]},
