@@ -6,7 +6,7 @@ When a line fired last is kept in the database, together with the line itself: o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import Connection
@@ -20,7 +20,7 @@ from maild.schedule.acting import BATCH, Acting, day, held_back, mails_of, pause
 from maild.schedule.effects import Done
 from maild.schedule.ticker import next_fire
 from maild.settings.models import Workflow
-from maild.store import cases, due, installation
+from maild.store import cases, clocks, due, installation
 from maild.store.savepoint import apart
 from maild.store.unit_of_work import Store
 
@@ -38,7 +38,7 @@ def run(store: Store, office: Office, now: datetime) -> list[Done]:
             last = fired(connection, workflow, zone, now)
             if last is None and _ran(connection, workflow) is not None:
                 continue
-            if paused(connection, now):
+            if paused(connection, now) or (last is not None and _others_at_work(connection, now)):
                 continue
             numbers = due.open_of(connection, _statuses(workflow)) if last is not None else []
         if last is not None:
@@ -75,6 +75,11 @@ def _run(
 
 def _failed(workflow: Workflow, number: int | None, error: Exception) -> None:
     log.error("workflow.failed", case=number, workflow=workflow.name, reason=error, exc_info=error)
+
+
+def _others_at_work(connection: Connection, now: datetime) -> bool:
+    """Whether another daemon still takes steps that were due before: a digest tells of cases as they are after those."""
+    return bool(clocks.waiting(connection, now - timedelta(seconds=1), 1))
 
 
 def _on_time(acting: Acting, workflow: Workflow, last: datetime, number: int | None) -> None:

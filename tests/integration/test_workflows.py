@@ -17,7 +17,7 @@ from maild import casework
 from maild.desk import Desk
 from maild.model.case import Case, Status
 from maild.model.outbox import OutboxState
-from maild.schedule import beats, events, webhooks
+from maild.schedule import beats, crons, events, webhooks
 from maild.store import cases, due, installation, people
 from maild.store import webhooks as calls
 from maild.store.unit_of_work import Store
@@ -428,6 +428,15 @@ def test_a_cron_line_runs_once_when_it_fires_in_the_zone_of_the_configuration(ha
     assert "It does not work" in mails[0].message.text
     assert beat(room, minutes=1) == []
     assert len(beat(room, days=3)) == 1  # missed twice: once
+
+
+def test_a_digest_waits_for_the_deadlines_that_another_daemon_works_on(having: Make) -> None:
+    room = having({"name": "Monday", "schedule": "0 8 * * tue", "do": [{"digest": {"to": "support"}}]})
+    room.receive(mail())
+    beat(room)
+    room.later(hours=22)  # the first response was due on Monday
+    assert crons.run(room.store, room.office, room.now) == []
+    assert beat(room) == ["digest to alice, bob"]
 
 
 def test_a_schedule_acts_on_the_cases_it_names_and_makes_cases(having: Make) -> None:
