@@ -125,11 +125,11 @@ def reached(settings: Settings, user: str) -> bool:
     if settings.directory.users[user].digest is not None:
         return True
     groups = {key for key, group in settings.directory.groups.items() if user in group.members}
-    named = {
+    readers = {
         one for workflow in settings.workflows.workflows if workflow.enabled
         for action in workflow.do if action.digest is not None for one in named(action.digest.to, tuple(settings.directory.groups))
     }  # fmt: skip
-    return user in named or bool(groups & named)
+    return user in readers or bool(groups & readers)
 
 
 def _happened(desk: Desk, user: str) -> list[dict[str, Any]]:
