@@ -305,7 +305,7 @@ def test_a_huge_text_is_cut_in_the_notification() -> None:
 def test_a_mail_without_a_case_has_no_tag() -> None:
     draft = Draft(OutgoingKind.DIGEST, "digest", "support", None, (Address("", "alice@example.com"),), {}, reader=7)
     outgoing = made(draft)
-    assert outgoing.subject == "0 open cases"
+    assert outgoing.subject == "What happened in 0 cases"
     assert verify_id(RING, outgoing.message_id) == SignedId(0, 7, SERIAL, "k1")
 
 
