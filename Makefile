@@ -17,9 +17,9 @@ install: .venv/installed
 demo: install
 	$(BIN)/python -m maild.demo $(if $(KEEP),--keep)
 
-# a file's tests stay together: they share what is slow to start
+# a file's tests stay together, for they share what is slow to start; in the order of the folders, for the longest come first
 test: install
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # What some tests need beyond PyPI; without it they are skipped by name.
 test-services:

@@ -36,7 +36,7 @@ def run(store: Store, office: Office, now: datetime) -> list[Done]:
             continue
         with store.read() as connection:
             last = fired(connection, workflow, zone, now)
-            if last is None and _ran(connection, workflow) is not None:
+            if last is None and last_ran(connection, workflow) is not None:
                 continue
             if paused(connection, now) or (last is not None and _others_at_work(connection, now)):
                 continue
@@ -105,14 +105,15 @@ def _key(workflow: Workflow) -> str:
     return f"cron {workflow.name}"[:60]
 
 
-def _ran(connection: Connection, workflow: Workflow) -> datetime | None:
+def last_ran(connection: Connection, workflow: Workflow) -> datetime | None:
+    """When a workflow with a cron line ran last, or was first seen; None before that."""
     line, _, at = (installation.get_meta(connection, _key(workflow)) or "").partition("\t")
     return datetime.fromisoformat(at) if at and line == workflow.schedule else None
 
 
 def fired(connection: Connection, workflow: Workflow, zone: str, now: datetime) -> datetime | None:
     """When the workflow's cron line fired last since it ran, None where it did not."""
-    last = _ran(connection, workflow)
+    last = last_ran(connection, workflow)
     if last is None:
         return None
     found, after = None, last

@@ -17,7 +17,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import format_datetime, formataddr, parsedate_to_datetime
@@ -28,7 +28,7 @@ from zoneinfo import ZoneInfo
 import yaml
 from builders import envelope
 from running import Daemon, Received, Sink
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from maild import views
 from maild.desk import Desk
@@ -42,6 +42,8 @@ from maild.processes.post_office import StoredOutbox
 from maild.schedule import beats, crons, stays
 from maild.schedule.acting import Acting
 from maild.settings.load import load
+from maild.sla import escalation
+from maild.sla.calendar import ALWAYS
 from maild.store import cases, clocks, due, installation, reminders, schema, spool
 from maild.store.unit_of_work import Store
 
@@ -436,15 +438,25 @@ def nothing_waits(store: Store, office: Office, now: datetime) -> bool:
         unsent = outgoing.state.in_(["pending", "sending", "deferred"])
         if connection.execute(select(outgoing.id).where(unsent, outgoing.next_at <= now).limit(1)).scalar():
             return False
-        if clocks.waiting(connection, now - timedelta(seconds=1), 1) or reminders.due(connection, now, limit=1):
+        if any(has_step(connection, office, one, now) for one in clocks.waiting(connection, now, 500)) or reminders.due(connection, now, limit=1):
             return False
         acting = Acting(Desk(office, connection, now))
         zone = office.settings.main.timezone
-        fired = [
-            crons.fired(connection, one, zone, now)
-            for one in office.settings.workflows.workflows if one.schedule is not None
-        ]  # fmt: skip
+        scheduled = [one for one in office.settings.workflows.workflows if one.schedule is not None]
+        if any(crons.last_ran(connection, one) is None for one in scheduled):
+            return False  # the post office is still starting
+        fired = [crons.fired(connection, one, zone, now) for one in scheduled]
         return not any(fired) and not stays.due_stays(acting)
+
+
+def has_step(connection: Connection, office: Office, number: int, now: datetime) -> bool:
+    """Whether a case has a step to take now: a target is missed only after its time, other steps are due at theirs."""
+    case = cases.get(connection, number)
+    policy = office.settings.sla.policies.get(case.sla or "") if case is not None else None
+    if case is None or policy is None:
+        return True
+    calendar = office.policy_calendars.get(case.sla or "", ALWAYS)
+    return any(escalation.due(policy, clock, calendar, now) for clock in clocks.load(connection, number))
 
 
 def shim(folder: Path) -> Path | None:
@@ -513,7 +525,7 @@ def told(playing: Playing) -> str:
         lines += _mail(place, one, places)
     text = "\n".join(lines) + "\n"
     ranks = {str(number): str(FIRST + rank) for rank, number in enumerate(numbers)}  # a worker that dies leaves a gap
-    return re.sub(r"(?<!\d)70\d\d(?!\d)", lambda found: ranks.get(found[0], found[0]), text)
+    return re.sub(r"(?:(?<!\d)|(?<=%23))70\d\d(?!\d)", lambda found: ranks.get(found[0], found[0]), text)
 
 
 # Not the story's: that its clock was set, and what is looked at every so many seconds of the machine's time.

@@ -38,7 +38,7 @@ def acknowledged(daemon: Daemon, address: str = "jo@home.example") -> Received:
 
 def test_a_fault_in_maild_yaml_is_shown_by_status_and_the_old_configuration_stays(daemons: Daemons) -> None:
     daemon = started(daemons)
-    good = daemon.json("status")["configuration"]["hash"]
+    good = daemon.until(lambda: daemon.json("status")["configuration"]["hash"], "the first heartbeat")
     path = daemon.config / "maild.yaml"
     sound = path.read_text()
     path.write_text(sound.replace("mailboxes:", "mailboxs:"))

@@ -219,7 +219,7 @@ def test_f62_f63_reload_under_load_with_a_broken_and_a_good_configuration(daemon
     for load in loads:
         load.start()
 
-    good = daemon.json("status")["configuration"]["hash"]
+    good = daemon.until(lambda: daemon.json("status")["configuration"]["hash"], "the first heartbeat")
     daemon.configure(rules=[{"name": "broken", "when": {"subjct": "x"}}])
     done = daemon.maild("reload", "--wait", status=None)
     assert done.returncode in {1, 2}
