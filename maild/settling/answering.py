@@ -61,10 +61,7 @@ def answer(matter: Matter, decision: Decision, thread: Thread, others: Sequence[
     if not thread.takes_part and matter.author is not None:
         marks.append(f"from {matter.author.email}, not known in this case")
     event = "reopened" if reopened else "answer"
-    who = (
-        matter.desk.hears(case, event, cases.followers_of(matter.connection, case.number))
-        if decision.notify is None else matter.desk.named(case, decision.notify)
-    )  # fmt: skip
+    who = matter.concerned(case, event, decision)
     if before.status is case.status is Status.RESOLVED:  # reopened too often: an agent decides
         marks += [f"{entry.text}; answer #reopen to open it" for entry in change.events]
     if thanked:  # no mail for that: the assignee reads it in the digest, if there is one for them

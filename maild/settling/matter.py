@@ -123,6 +123,12 @@ class Matter:
             if not a.decoration
         )
 
+    def concerned(self, case: Case, event: str, decision: Decision) -> list[str]:
+        """Who hears of this: whom the rules name, else those who hear of such an event by default."""
+        if decision.notify is not None:
+            return self.desk.named(case, decision.notify)
+        return self.desk.hears(case, event, cases.followers_of(self.connection, case.number))
+
     def notify(
         self, case: Case, contact: Contact | None, event: str, who: Sequence[str], marks: Sequence[str], previous: int = 0
     ) -> None:

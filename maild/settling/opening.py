@@ -195,10 +195,7 @@ def _notify_new(
         if not thread.takes_part and matter.author is not None:
             marks.append(f"from {matter.author.email}, not known in this case")
     event = "follow_up" if follow_up_of else "new_case"
-    who = (
-        matter.desk.hears(case, event, cases.followers_of(matter.connection, case.number))
-        if decision.notify is None else matter.desk.named(case, decision.notify)
-    )  # fmt: skip
+    who = matter.concerned(case, event, decision)
     if follow_up_of is not None and cases.recent_follow_ups(matter.connection, follow_up_of.number, matter.now) >= 3:
         who = [*who, *matter.desk.named(case, ["manager"])]
     matter.notify(case, contact, event, who, marks, follow_up_of.number if follow_up_of else 0)

@@ -58,10 +58,7 @@ def update(matter: Matter, case: Case, decision: Decision, wanted: Update) -> Se
     contact = people.contact(matter.connection, case.contact_id) if case.contact_id else None
     machine = matter.classification.automatic is Automatic.CERTAIN
     if not (machine and _told_lately(matter, case)):
-        who = (
-            matter.desk.hears(case, "answer", cases.followers_of(matter.connection, case.number))
-            if decision.notify is None else matter.desk.named(case, decision.notify)
-        )  # fmt: skip
+        who = matter.concerned(case, "answer", decision)
         matter.notify(case, contact, "answer", who, matter.marks())
     matter.trace["answer"] = {"template": "none", "why_not": "an update of a case gets none"}
     return matter.end("update", case=case.number, event="case.updated")
