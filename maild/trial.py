@@ -23,7 +23,7 @@ from maild.rules.explain import lines as decision_lines
 from maild.settings.models import Settings
 from maild.settling.matter import Settled
 from maild.settling.way import settle
-from maild.store import installation, spool
+from maild.store import cases, installation, spool
 from maild.store.unit_of_work import Store
 
 
@@ -77,7 +77,8 @@ def run(
     settings: Settings, open_store: Callable[[], Store | None], *, raw: bytes | None = None, stored: str | None = None,
     to: tuple[str, ...] = (), mail_from: str | None = None,
 ) -> Trial:  # fmt: skip
-    """Try a message (raw bytes), or a stored one by its id, against today's cases; nothing is kept.
+    """Try a message (raw bytes), or a stored one by its id, against today's cases; nothing is kept. What the stored one made
+    when it came is out of the way: it is tried as if it came now.
 
     Raises CaseError where there is no such stored message, or it is to none of our addresses.
     """
@@ -96,6 +97,7 @@ def run(
                     if entry is None:
                         raise CaseError(f"no accepted message is known by {stored!r}")
                     entry = _again(entry)
+                    cases.set_aside(connection, entry.seq)
                 else:
                     entry = _accepted(connection, office, raw or b"", to, mail_from)
                 settled = settle(connection, office, entry, read(office, entry), now)

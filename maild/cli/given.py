@@ -59,3 +59,15 @@ def edited() -> str:
 
 def words_of(value: str | None) -> str:
     return sys.stdin.read() if value in {None, "-"} else str(value)
+
+
+def content(file: Path) -> bytes:
+    """The bytes of a file, or of standard input for `-`. Raises typer.BadParameter where it cannot be read."""
+    if str(file) == "-":
+        if sys.stdin.isatty():
+            typer.echo("type or paste it; Ctrl-D on a line of its own ends it", err=True)
+        return sys.stdin.buffer.read()
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{file}: {(error.strerror or str(error)).lower()}") from None

@@ -10,16 +10,16 @@ from typing import Annotated
 
 import typer
 
-from maild.cli import rules_work, show
+from maild.cli import given, rules_live, rules_trial, rules_write, show
 from maild.cli.context import invocation
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+from maild.cli.given import Json
 
 
 def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
     group = noun("Mailroom rules: list, try, test, replay, canary, history, rollback, draft, import, fields, schema.")
     app.add_typer(group, name="rules")
-    rules_work.add(group)
+    for part in (rules_trial, rules_live, rules_write):
+        part.add(group)
 
     @group.command("list")
     def list_(ctx: typer.Context, json: Json = False) -> None:
@@ -57,7 +57,7 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
         if message_id is None:
             if file is None:
                 raise typer.BadParameter("name a file, -, or --message-id")
-            raw = sys.stdin.buffer.read() if str(file) == "-" else _read(file)
+            raw = given.content(file)
         settings = found.settings()
         result = trial.run(settings, found.store, raw=raw, stored=message_id, to=tuple(to or ()), mail_from=sender)
         if json:
@@ -65,31 +65,6 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
         else:
             for line in result.lines():
                 show.line(line)
-
-    @group.command()
-    def fields(
-        file: Annotated[Path, typer.Argument(help="A message, or a text file with a sample body; - is standard input.")],
-        delimiter: Annotated[list[str] | None, typer.Option("--delimiter", help="What stands between label and value.")] = None,
-        json: Json = False,
-    ) -> None:  # fmt: skip
-        """Find the key:value pairs in a sample body, as a block ready to paste into a rule."""
-        from maild.ingest.parse import parse
-        from maild.rules.autofill import as_block, find_pairs
-
-        raw = sys.stdin.buffer.read() if str(file) == "-" else _read(file)
-        message = parse(raw)
-        text, html = message.new_text or message.text, message.html
-        if not message.from_ and not message.to:  # a bare body, without a header
-            text, html = raw.decode("utf-8", "replace"), ""
-        delimiters = delimiter or [":"]
-        pairs = find_pairs(text, html, delimiters)
-        if json:
-            show.as_json([{"label": label, "value": value} for label, value in pairs])
-        elif pairs:
-            show.block(as_block(pairs, delimiters))
-        else:
-            show.error(f"no line has a label, {' or '.join(map(repr, delimiters))} and a value; name another --delimiter")
-            raise typer.Exit(1)
 
     @group.command()
     def schema() -> None:
@@ -102,12 +77,3 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
     def lint(ctx: typer.Context) -> None:
         """The same as `maild check`."""
         os.execv(sys.executable, [sys.executable, "-P", "-m", "maild", "--config", str(invocation(ctx).folder), "check"])
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise typer.BadParameter(f"{file}: {error.strerror}") from None
-
-

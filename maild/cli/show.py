@@ -84,13 +84,17 @@ def _cell(value: Any) -> str:
     return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
 
 
+def _shown(value: object) -> str:
+    return "" if value is None else "yes" if value is True else "no" if value is False else clean(value)
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A plain table on stdout, fitted to the terminal; off a terminal nothing is cut. Prints nothing without rows."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    cells = [["" if cell is None else clean(cell) for cell in row] for row in rows]
+    cells = [[_shown(cell) for cell in row] for row in rows]
     if not cells:
         return
     wide = not sys.stdout.isatty()

@@ -16,7 +16,7 @@ def read(folder: Path, name: str) -> tuple[str, str, tuple[str, ...]]:
 
     ``name`` is `lists/vip.txt` (an entry a line, # begins a comment), `lists/vip.csv` (the first column) or
     `lists/vip.csv:domain` (the column of that name, the first line holding the names). Columns are parted by commas, or by
-    semicolons or tabs where the first line has no comma. Raises ValueError in a sentence.
+    semicolons or tabs where the first line has no comma; in a CSV "# " begins a comment line. Raises ValueError in a sentence.
     """
     match = _LIST.match(name)
     file = match["file"] if match else name
@@ -25,10 +25,11 @@ def read(folder: Path, name: str) -> tuple[str, str, tuple[str, ...]]:
         raw = path.read_bytes()
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError(f"the list {path} is not UTF-8") from None
+        raise ValueError(f"the list {path} is not UTF-8: save it as UTF-8 (in Excel: CSV UTF-8)") from None
     except OSError as error:
         raise ValueError(f"the list {path} cannot be read: {(error.strerror or str(error)).lower()}") from None
     if path.suffix.lower() == ".csv":
+        text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("# "))
         head = text.partition("\n")[0]
         parted = next((sign for sign in ",;\t" if sign in head), ",")
         entries = _column(list(csv.reader(io.StringIO(text, newline=""), delimiter=parted)), match["column"] if match else "", path)

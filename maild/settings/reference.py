@@ -65,7 +65,7 @@ A newline at the end is dropped.
 
 `in_list: lists/vip.txt` names a file within the configuration directory: a `.txt` has an entry a line (`#` begins a
 comment); of a `.csv` the first column counts, or with `lists/vip.csv:domain` the column of that name. Columns are parted by
-commas, or by the semicolons or tabs that spreadsheets write. The files are UTF-8.
+commas, or by the semicolons or tabs that spreadsheets write; lines that begin with `#` and a blank are comments. The files are UTF-8.
 
 ## Renamed keys
 

@@ -212,6 +212,18 @@ def add_message(connection: Connection, values: Mapping[str, Any]) -> int:
     return insert_numbered(connection, messages, values)
 
 
+def set_aside(connection: Connection, spool_seq: int) -> None:
+    """Put out of the way what a stored message made, so that it can be settled once more in a transaction that is rolled
+    back: its row in a case is no longer its own, and a case that began with it is one that no `update` finds."""
+    own = connection.execute(select(messages.c.id, messages.c.case_number).where(messages.c.spool_seq == spool_seq)).one_or_none()
+    if own is None:
+        return
+    connection.execute(update(messages).where(messages.c.id == own.id).values(spool_seq=None))
+    first = connection.execute(select(func.min(messages.c.id)).where(messages.c.case_number == own.case_number)).scalar()
+    if first == own.id:
+        connection.execute(update(cases).where(cases.c.number == own.case_number).values(status=Status.CLOSED.value))
+
+
 def add_stream(connection: Connection, number: int, entries: Sequence[StreamEntry]) -> None:
     """Append events to a case's stream, in this order."""
     if entries:

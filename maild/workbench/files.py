@@ -7,6 +7,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace as replace_in
 from datetime import datetime
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def rules_in(folder: Path) -> dict[str, str]:
     place = rules_place(folder)
     found = {f"rules/{name}": path.read_text(encoding="utf-8", errors="replace") for name, path in _below(place).items()}
     if not found:
-        raise ConfigError([Fault(str(folder), 0, 0, "there are no rule files (*.yaml) here", "name a folder of rule files")])
+        why = "there are no rule files (*.yaml) here" if place.is_dir() else "there is no such folder"
+        raise ConfigError([Fault(str(folder), 0, 0, why, "name a folder of rule files")])
     return found
 
 
@@ -61,12 +63,22 @@ def with_rules(folder: Path, files: Mapping[str, str]) -> Settings:
         return load(folder, rules=rules)
 
 
-def prove(folder: Path, files: Mapping[str, str]) -> None:
-    """Refuse rule files that could not go live here: faults, or tests of their own that fail. Raises ConfigError."""
+def prove(folder: Path, files: Mapping[str, str], named: str) -> None:
+    """Refuse rule files that could not go live here: faults, or tests of their own that fail. ``named`` is where they come
+    from, for people. Raises ConfigError."""
     from maild.office import prove as proved
 
     with spread(files) as rules:
-        proved(load(folder, rules=rules))
+        try:
+            proved(load(folder, rules=rules))
+        except ConfigError as error:
+            raise ConfigError([_at_home(fault, rules, named) for fault in error.faults]) from None
+
+
+def _at_home(fault: Fault, spread_in: Path, named: str) -> Fault:
+    """The fault with its file named as people know it, not as the copy that was proved."""
+    path = Path(fault.file)
+    return replace_in(fault, file=f"{named}/{path.relative_to(spread_in)}") if path.is_relative_to(spread_in) else fault
 
 
 def put(folder: Path, files: Mapping[str, str], now: datetime) -> Path | None:

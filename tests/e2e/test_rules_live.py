@@ -54,12 +54,12 @@ def test_a_canary_is_compared_promoted_and_rolled_back(daemons: Daemons) -> None
     assert all(one["tags"] == ["one"] for one in daemon.json("case", "list"))
 
     said = daemon.maild("rules", "canary", "promote").stdout.decode()
-    assert "live now" in said and ".kept" in said
+    assert "live now" in said and ".kept" in said and "the canary is stopped" in said
     daemon.send(mail(subject="after the promotion"))
     daemon.settle(5)
     assert [one["tags"] for one in daemon.json("case", "list", "--search", "after the promotion")] == [["two"]]
-    daemon.maild("rules", "canary", "stop")
-    daemon.maild("rules", "canary", "stop", status=1)
+    daemon.maild("rules", "canary", "stop", status=1)  # the promotion ended it
+    assert daemon.json("rules", "canary", "report")["stopped_at"]
 
     history = daemon.until(lambda: len(found := daemon.json("rules", "history")) == 2 and found, "the new history")
     assert [one["live"] for one in history] == [True, False]

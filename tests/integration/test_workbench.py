@@ -36,6 +36,27 @@ def told(report: testing.Report) -> list[tuple[str, str, str]]:
     return [(one.what, one.expected, one.got) for result in report.failed for one in result.differences]
 
 
+# --- trying a stored message ------------------------------------------------------------------------------------
+
+
+def test_a_stored_message_is_tried_as_if_it_came_now(store: Store, rooms: Rooms) -> None:
+    by_number = {"name": "Orders", "when": {"body": {"has_field": "Order"}},
+                 "case": {"autofill": {"map": {"Order": "fields.order"}}, "update": {"by": ["fields.order"]}}}  # fmt: skip
+    room = rooms(store, rules=[by_number])
+    first = room.receive(mail("Order: 4711\r\n", subject="Where is it?"))
+    joined = room.receive(mail("Order: 4711\r\n", subject="And now?"))
+    answer = room.receive(mail("More.\r\n", subject="Re: it", headers=[f"In-Reply-To: <{room.signed_id(first.case or 0)}>"]))
+    before = room.case(first.case)
+    assert first.case == joined.case == answer.case
+
+    ways = [trial.run(room.office.settings, lambda: store, stored=entry.id) for entry in (first, joined, answer)]
+
+    assert [way.settled.disposition for way in ways] == ["case", "update", "answer"]  # no update of the case it began itself
+    assert ways[0].settled.case != first.case
+    assert ways[1].settled.case == ways[2].settled.case == first.case
+    assert room.case(first.case) == before
+
+
 # --- tests beside rules -----------------------------------------------------------------------------------------
 
 
@@ -234,8 +255,8 @@ def test_what_was_live_when_with_its_files(store: Store, rooms: Rooms, tmp_path:
 
 def test_rules_with_a_fault_are_never_put_in_place(tmp_path: Path) -> None:
     folder = configuration(tmp_path, rules=[ORDER])
-    with pytest.raises(ConfigError, match="subjct"):
-        files.prove(folder, {"rules/10-tests.yaml": "rules: [{name: x, when: {subjct: y}}]"})
+    with pytest.raises(ConfigError, match="^my canary/10-tests.yaml:1:.*subjct"):  # the file as the admin knows it
+        files.prove(folder, {"rules/10-tests.yaml": "rules: [{name: x, when: {subjct: y}}]"}, "my canary")
 
 
 def test_a_canary_decides_beside_the_live_rules(store: Store, rooms: Rooms, tmp_path: Path) -> None:
