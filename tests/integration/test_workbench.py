@@ -255,7 +255,7 @@ def test_what_was_live_when_with_its_files(store: Store, rooms: Rooms, tmp_path:
 
 def test_rules_with_a_fault_are_never_put_in_place(tmp_path: Path) -> None:
     folder = configuration(tmp_path, rules=[ORDER])
-    with pytest.raises(ConfigError, match="^my canary/10-tests.yaml:1:.*subjct"):  # the file as the admin knows it
+    with pytest.raises(ConfigError, match=r"^my canary/10-tests\.yaml:1:.*subjct"):  # the file as the admin knows it
         files.prove(folder, {"rules/10-tests.yaml": "rules: [{name: x, when: {subjct: y}}]"}, "my canary")
 
 
