@@ -8,6 +8,7 @@ from functools import cached_property
 from maild.model.message import Attachment
 from maild.plain.domains import fold_address
 from maild.plain.fold import fold, is_forward, tidy
+from maild.plain.subjects import LONGEST, without_marks
 from maild.rules import autofill
 from maild.rules.facts import Facts
 
@@ -133,6 +134,9 @@ class View(Seen):
                 else self.plain_lines
             )
             found = autofill.labels_of(lines, delimiters) | autofill.labels_of(self.html_lines, delimiters)
+            if field == "text":  # subject and new text together: what stands behind Re: is a line too
+                subject = autofill.lines_of_text(without_marks(self.facts.message.subject[:LONGEST]))
+                found |= autofill.labels_of(subject, delimiters)
             self._labels[key] = found
         return found
 

@@ -109,7 +109,8 @@ def holds(when: Any, facts: Facts, lists: Mapping[str, Sequence[str]], condition
     def labels(name: str) -> set[str]:
         text = facts.message.text if name == "whole_text" else facts.message.new_text
         found = set()
-        for line in text.splitlines():
+        subject = re.sub(r"(?i)\A(\s*(re|aw|fwd):\s*)+", "", facts.message.subject) if name == "text" else ""
+        for line in [*subject.splitlines(), *text.splitlines()]:
             cuts = [(line.index(each), -len(each)) for each in delimiters if each in line]
             if cuts:
                 found.add(label_of(line[: min(cuts)[0]]))

@@ -88,7 +88,7 @@ def criteria() -> st.SearchStrategy[dict[str, Any]]:
     single = st.one_of(
         st.builds(lambda field, value: {field: value}, FREE, operators),
         st.builds(lambda field, value: {field: value}, PEOPLE, people),
-        st.builds(lambda field, labels: {field: {"has_field": labels}}, st.sampled_from(["body", "whole_text"]), SOME),
+        st.builds(lambda field, labels: {field: {"has_field": labels}}, st.sampled_from(["body", "text", "whole_text"]), SOME),
         st.builds(lambda value: {"attachment": value}, attachment),
         st.sampled_from(CLOSED),
     )  # fmt: skip

@@ -161,6 +161,14 @@ def test_has_field_asks_for_a_label() -> None:
     assert matches("{text: {has_field: Order}}", html)
 
 
+def test_text_has_field_sees_the_subject_too() -> None:
+    facts = facts_of(mail("AW: Re: Bestellnummer: 4711", "Where is it?"))
+    assert matches("{text: {has_field: Bestellnummer}}", facts)
+    assert not matches("{text: {has_field: [Re, AW]}}", facts)
+    assert not matches("{body: {has_field: Bestellnummer}}", facts)
+    assert not matches("{whole_text: {has_field: Bestellnummer}}", facts)
+
+
 def test_people_and_their_proof() -> None:
     facts = facts_of(
         contact=ContactFacts(True, "jo@acme.example", "Jo", tags=("vip",), sla="Gold"),
