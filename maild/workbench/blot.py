@@ -23,6 +23,7 @@ from pathlib import Path
 
 import maild.ingest
 import maild.plain
+from maild.plain.fold import fold
 
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _ENCODED = re.compile(r"=\?([\w.+-]+)(\*[\w-]+)?\?([BbQq])\?([^?]*)\?=")
@@ -42,16 +43,27 @@ _SOURCES = ("classify", "quote_forms", "reply_text", "sender", "signature", "bou
             "bounce_verdict", "delivery_status", "absence", "trust", "list_forms")  # fmt: skip
 
 
+# What writes sentences into a trace.
+_TELLERS = ("settling", "rules", "model", "threads.py", "remarks.py", "automatic_answers.py", "mailroom.py")
+
+
 @cache
 def vocabulary() -> frozenset[str]:
     """The words that maild itself looks for in mail: those in the texts of the modules that read it."""
-    found: set[str] = set()
-    for package, names in ((maild.ingest, _SOURCES), (maild.plain, ("thanks",))):
-        for name in names:
-            path = Path(str(package.__file__)).parent / f"{name}.py"
-            if path.exists():
-                found.update(_texts(path.read_text(encoding="utf-8")))
-    return frozenset(found)
+    ingest, plain = Path(str(maild.ingest.__file__)).parent, Path(str(maild.plain.__file__)).parent
+    return _words_in([*(ingest / f"{name}.py" for name in _SOURCES), plain / "thanks.py"])
+
+
+@cache
+def sentences() -> frozenset[str]:
+    """The words of the sentences that maild writes into a trace."""
+    home = Path(str(maild.ingest.__file__)).parents[1]
+    places = [home / name for name in _TELLERS]
+    return _words_in([path for place in places for path in ([place] if place.suffix else sorted(place.rglob("*.py")))])
+
+
+def _words_in(sources: Iterable[Path]) -> frozenset[str]:
+    return frozenset(word for path in sources if path.exists() for word in _texts(path.read_text(encoding="utf-8")))
 
 
 def _texts(source: str) -> Iterable[str]:
@@ -66,11 +78,18 @@ def _texts(source: str) -> Iterable[str]:
 
 
 class Blotter:
-    """Blots mails. ``keep`` are words that stay; ``ours`` says of an address or Message-ID whether it stays whole."""
+    """Blots mails. ``keep`` are pieces of words that stay, in addresses too; ``people`` are names that are blotted in a trace
+    whether or not the mail has them; ``ours`` says of an address or Message-ID whether it stays whole."""
 
-    def __init__(self, keep: Iterable[str] = (), ours: Callable[[str], bool] = lambda _: False) -> None:
+    def __init__(
+        self, keep: Iterable[str] = (), people: Iterable[str] = (), ours: Callable[[str], bool] = lambda _: False
+    ) -> None:
         self._key = secrets.token_bytes(16)
-        self._keep = vocabulary() | {word.lower() for text in keep for word in _WORD.findall(text)}
+        self._found = frozenset(fold(word) for text in keep for word in _WORD.findall(text))
+        self._keep = vocabulary() | self._found
+        pieces = sorted(self._found, key=len, reverse=True)
+        self._pieces = re.compile("|".join(map(re.escape, pieces)), re.IGNORECASE) if pieces else None
+        self._hidden = {word.lower() for text in people for word in _WORD.findall(text)} - self._keep
         self._ours = ours
 
     # --- words -----------------------------------------------------------------------------------------------
@@ -89,16 +108,45 @@ class Blotter:
             else:
                 last = _LAST_LABEL.search(whole, whole.rindex("@"))
                 cut = last.start() if last else len(whole)
-                pieces.append(self._words(whole[:cut], charset, known=False) + whole[cut:])
+                pieces.append(self._words(whole[:cut], charset, self._found) + whole[cut:])
             end = match.end()
         return "".join(pieces) + self._words(text[end:], charset)
 
-    def _words(self, text: str, charset: str, known: bool = True) -> str:
-        return _WORD.sub(lambda match: match[0] if known and match[0].lower() in self._keep else self._word(match[0], charset), text)
+    def sentence(self, text: str) -> str:
+        """A sentence of a trace: only addresses, names of people and words that the mail had are blotted."""
+        pieces: list[str] = []
+        end = 0
+        for match in _ADDRESS_LIKE.finditer(text):
+            pieces += [self._told(text[end : match.start()]), self.text(match[0])]
+            end = match.end()
+        return "".join(pieces) + self._told(text[end:])
+
+    def _told(self, text: str) -> str:
+        """Numbers stay: those of cases are ours."""
+        return _WORD.sub(lambda match: self._word(match[0], "utf-8") if self._hides(match[0].lower()) else match[0], text)
+
+    def _hides(self, word: str) -> bool:
+        return len(word) > 1 and word in self._hidden and word not in sentences()
+
+    def _words(self, text: str, charset: str, keep: frozenset[str] | None = None) -> str:
+        known = self._keep if keep is None else keep
+
+        def blotted(match: re.Match[str]) -> str:
+            word = match[0]
+            if word.lower() in known or fold(word) in known:
+                return word
+            self._hidden.add(word.lower())
+            return self._word(word, charset)
+
+        return _WORD.sub(blotted, text)
 
     def _word(self, word: str, charset: str) -> str:
+        """Another word of the same length; a piece of it that a rule found stays where it is."""
         seed = hmac.new(self._key, word.lower().encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
-        return "".join(self._letter(c, seed[place % 32] + place, charset) for place, c in enumerate(word))
+        made = [self._letter(c, seed[place % 32] + place, charset) for place, c in enumerate(word)]
+        for match in self._pieces.finditer(word) if self._pieces is not None else ():
+            made[match.start() : match.end()] = match[0]
+        return "".join(made)
 
     @staticmethod
     def _letter(c: str, number: int, charset: str) -> str:

@@ -335,6 +335,29 @@ def test_a_bundle_hides_words_and_goes_the_same_way(name: str, sqlite: Store, ro
     assert json.loads(archive.read("versions.json"))["configuration"]["now"] == settings.hash
 
 
+def test_a_bundle_keeps_what_rules_looked_at_and_its_trace_can_be_read(sqlite: Store, rooms: Rooms) -> None:
+    rules = [
+        {"name": "Known company", "when": {"organisation": {"is": "Acme Ltd"}}, "case": {"tags": ["known"]}, "continue": True},
+        {"name": "Forms", "when": {"from": {"domain": "acme.example"}, "subject": {"contains": "ping"}, "body": {"has_field": "Urgency"}},
+         "case": {"autofill": {"map": {"priority": {"labels": ["Urgency"], "values": {"eilt": "urgent"}}}}}},
+    ]  # fmt: skip
+    room = rooms(sqlite, rules=rules)
+    raw = mail("Urgency: eilt\r\nGeheim, a new number\r\n", sender="Gerd Meier <meier@acme.example>", subject="Mapping of Geheim")
+    entry = room.receive(raw, mail_from="meier@acme.example")
+    with sqlite.read() as connection:
+        made = zipfile.ZipFile(io.BytesIO(bundle.build(spool.details(connection, entry.seq), entry.raw, room.office)))
+
+    again = trial.run(room.office.settings, lambda: sqlite, raw=made.read("message.eml"), to=("support@example.com",))
+
+    assert again.settled.decision and again.settled.decision.rules == ("Known company", "Forms")
+    assert again.case and (again.case["priority"], again.case["tags"], again.case["organisation"]) == ("urgent", ["known"], "Acme Ltd")
+    trace = json.loads(made.read("trace.json"))["trace"]
+    assert trace["threading"] == ["no signed id, known Message-ID or number: a new matter"]
+    assert trace["decision"]["rules"] == ["Known company", "Forms"]
+    for word in (b"eheim", b"eier", b"Gerd", b"Map", b"alice"):
+        assert word not in made.read("message.eml") + made.read("trace.json"), word
+
+
 def test_decided_messages_are_read_in_order(store: Store, rooms: Rooms) -> None:
     room = rooms(store)
     for number in range(3):
