@@ -114,13 +114,35 @@ def change(
     desk: Desk, case: Case, values: Mapping[str, Any], actor: str, *, reason: str | None = None, because: str = "",
     retime: bool = True,
 ) -> Case:  # fmt: skip
-    """Set values of a case and store them; a new assignee is told. Raises CaseError, and then nothing is changed."""
+    """Set values of a case and store them; who has it now, and who had it, are told. Raises CaseError, and then nothing
+    is changed."""
     checked = check_names(desk, values)
     after = save(desk, lifecycle.change(case, checked, actor, desk.now, reason=reason, because=because), retime=retime)
-    if after.assignee and after.assignee != case.assignee:
-        contact = people.contact(desk.connection, after.contact_id) if after.contact_id else None
-        desk.notify(after, contact, "assignment", [after.assignee], actor=actor, text=after.summary or after.title)
+    if after.status is not Status.CLOSED and (after.assignee, after.group) != (case.assignee, case.group):
+        _handed_over(desk, case, after, actor)
     return after
+
+
+def _handed_over(desk: Desk, before: Case, after: Case, actor: str) -> None:
+    """Tell whose the case is now, and in one line those who would still think it theirs."""
+    contact = people.contact(desk.connection, after.contact_id) if after.contact_id else None
+    if after.assignee and after.assignee == before.assignee:
+        return  # another group's case now, and still theirs
+    asked = [after.assignee] if after.assignee else desk.group_members(after.group)
+    told = desk.notify(after, contact, "assignment", asked, actor=actor, text=after.summary or after.title)
+    if before.assignee:
+        others = [before.assignee]
+    elif after.assignee:
+        heard = cases.told_of(desk.connection, after.number)
+        others = [one for one in desk.group_members(before.group) if one in heard]
+    else:
+        others = []
+    users = desk.office.settings.directory.users
+    name = desk.who(actor)
+    to = users[after.assignee].name if after.assignee else after.group or "nobody"
+    said = f"{name} has taken this case." if actor == after.assignee else f"{name} has given this case to {to}."
+    others = [one for one in others if one != after.assignee and one not in told]
+    desk.notify(after, contact, "taken", others, actor=actor, reason=said, internal=True)
 
 
 def check_names(desk: Desk, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ SUMMED = frozenset(
     {"new_case", "answer", "reopened", "follow_up", "note", "assignment", "bounce", "rating", "released", "taken", "thanks"}
 )
 NOTICE = 500  # characters of an event's words in a digest
+NAMED = 3  # people on Cc in the line that says where a reply goes
 
 log = get_logger(__name__)
 
@@ -43,7 +44,7 @@ class Desk:
     """One transaction's way to the outbox. ``cause`` is the spool entry (seq) that all this is because of.
 
     ``silent`` writes no mail at all (history). ``hold_back`` is why what goes out now waits for approval, '' for nothing.
-    ``told`` collects who was notified, ``mails`` what went into the outbox.
+    ``spared`` are users and addresses that another mail tells of what happens now; ``mails`` is what went into the outbox.
     """
 
     office: Office
@@ -52,6 +53,7 @@ class Desk:
     cause: int | None = None
     silent: bool = False
     hold_back: str = ""
+    spared: frozenset[str] = frozenset()
     mails: list[tuple[int, OutgoingMessage]] = field(default_factory=list)
     used: dict[int, str] = field(default_factory=dict)  # the template of each of these mails
     started: dict[int, tuple[Clock, ...]] = field(default_factory=dict)  # the clocks of cases begun here
@@ -165,8 +167,8 @@ class Desk:
         groups = self.office.settings.directory.groups
         for one in notify:
             match one:
-                case "assignee":
-                    found += [case.assignee] if case.assignee else []
+                case "assignee":  # nobody has it: then it is its group's
+                    found += [case.assignee] if case.assignee else self.group_members(case.group)
                 case "group":
                     found += self.group_members(case.group)
                 case "manager":
@@ -199,11 +201,11 @@ class Desk:
         room = self.office.settings.main.agents.attach_up_to
         enclosed = tuple(sendable) if sum(ref.size for ref in sendable) <= room else ()
         author = (message.from_[0] if message and message.from_ else None) or Address("", "")
-        shown_as = author.name or author.email or (users[actor].name if actor in users else actor) or "maild"
+        shown_as = author.name or author.email or self.who(actor) or "maild"
         if case.organisation and actor not in users and event in {"new_case", "answer", "reopened", "follow_up"}:
             shown_as += f" ({case.organisation})"
         mailbox = self.office.settings.main.mailboxes[case.mailbox]
-        reply_to = "" if internal or contact is None else (contact.name or contact.email)
+        reply_to = "" if internal else self.reply_goes_to(case, contact)
         details = {
             "type": event, "actor": shown_as, "text": text, "html": html, "reply_to": reply_to, "marks": list(marks),
             "reason": reason, "subject": message.subject if message else case.title,
@@ -213,7 +215,7 @@ class Desk:
         names = self.names(case, contact, message, event=details)
         words: dict[str, Rendered] = {}  # by language: all that speak it get the same
         for key in dict.fromkeys(who):
-            if key == actor or (key in users and not users[key].active):
+            if key == actor or key in self.spared or (key in users and not users[key].active):
                 continue
             address = users[key].email[0] if key in users else key
             if "@" not in address or self.office.addresses.mailbox_of(address):
@@ -241,6 +243,24 @@ class Desk:
             )
             cases.add_stream(self.connection, case.number, [note])
         return told
+
+    def who(self, actor: str) -> str:
+        """Who did something, in words: a user by name, what maild does by itself by what told it to."""
+        users = self.office.settings.directory.users
+        kind, colon, name = actor.partition(":")
+        shown = {"sla": "SLA", "workflow": "workflow"}.get(kind, "") if colon else ""
+        return users[actor].name if actor in users else f"{shown} {name}" if shown else actor
+
+    def reply_goes_to(self, case: Case, contact: Contact | None) -> str:
+        """Whom an agent's answer goes to, in words: the contact, and those on Cc; '' where there is no contact."""
+        if contact is None:
+            return ""
+        others = [
+            name or address for address, name, role in people.participants_of(self.connection, case.number)
+            if role == "cc" and not self.office.addresses.user_of(address) and not self.office.addresses.mailbox_of(address)
+        ]  # fmt: skip
+        named = ", ".join(others[:NAMED]) + (f" and {len(others) - NAMED} more" if len(others) > NAMED else "")
+        return (contact.name or contact.email) + (f", Cc {named}" if named else "")
 
     def summed(self, key: str, case: Case, event: str, actor: str, text: str) -> None:
         """Keep an event for this user's next digest."""

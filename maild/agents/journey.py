@@ -29,6 +29,7 @@ from maild.agents.letters import (
     first_line,
     is_automatic,
     mail,
+    names_around,
     outsiders,
     refuse,
     sent_along,
@@ -64,7 +65,7 @@ def receive(letter: Letter) -> Outcome | NewCase | None:
         return hold(letter, belief)
     if letter.message.encrypted and not letter.message.text.strip():
         return refuse(letter, letter.thread.case, "it is encrypted, and maild cannot read it", "send it in the clear")
-    block = block_of(letter.message)
+    block = block_of(letter.message, names_around(letter))
     letter.trace["commands"] = [command.line for command in block.commands]
     if block.wrong:
         return _refuse_block(letter, block)
@@ -228,7 +229,7 @@ def _send_all_the_same(letter: Letter, about: MailedTo) -> Outcome:
     case = cases.get_final(desk.connection, about.case, lock=True)
     assert case is not None
     first.thread.case = case
-    block = block_of(first.message)
+    block = block_of(first.message, names_around(first))
     outcome = _on_case(first, case, block, agents.mailed(desk.connection, first.reading.keys.ids), override=True)
     spool.end(desk.connection, first.entry.seq, {"disposition": outcome.disposition, "case_number": outcome.case}, desk.now)
     if not block.commands:

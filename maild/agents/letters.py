@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from maild.cases.commands import Block, read_block
 from maild.desk import Desk
 from maild.errors import CaseError
 from maild.ingest import reply_text
-from maild.ingest.quote_forms import is_marker, is_quoted
+from maild.ingest.quote_forms import is_bare_attribution, is_marker, is_quoted
 from maild.ingest.signature import closing_line
 from maild.model.case import Case
 from maild.model.message import Address, Automatic, Message, MessageKind
@@ -99,13 +99,26 @@ def is_automatic(level: Automatic, kind: MessageKind) -> bool:
     }  # fmt: skip
 
 
-def block_of(message: Message) -> Block:
-    """The commands in what the agent wrote, and the text below them."""
-    return read_block(own_words(message))
+def block_of(message: Message, names: Iterable[str] = ()) -> Block:
+    """The commands in what the agent wrote, and the text below them; ``names`` as in `own_words`."""
+    return read_block(own_words(message, names))
 
 
-def own_words(message: Message) -> str:
-    """What the agent wrote: of a mail to a customer rather too little than a quotation too much."""
+def names_around(letter: Letter) -> list[str]:
+    """Whom a quotation in this mail may name: us, and those whose case it is."""
+    settings, case = letter.desk.office.settings, letter.thread.case
+    names = [one for user in settings.directory.users.values() for one in (user.name, user.name.partition(" ")[0])]
+    names += [box.name for box in settings.main.mailboxes.values() if box.name]
+    if case is not None:
+        names += [name for _, name, _ in people.participants_of(letter.desk.connection, case.number)]
+    return [name for name in names if len(name) > 1]
+
+
+def own_words(message: Message, names: Iterable[str] = ()) -> str:
+    """What the agent wrote: of a mail to a customer rather too little than a quotation too much.
+
+    A line that says no more than that one of ``names`` wrote ("Bob Roy wrote:") begins a quotation, marked or not.
+    """
     lines = [line for line in message.new_text.split("\n") if not _WORD.fullmatch(line.strip())]
     while lines and _is_leftover(lines[-1]):
         cut = False
@@ -115,6 +128,11 @@ def own_words(message: Message) -> str:
             lines = reply_text.new_text("\n".join(lines), "").split("\n") if any(map(str.strip, lines)) else []
     if any(is_marker(line) for line in lines):
         lines = lines[: next(at for at, line in enumerate(lines) if is_marker(line))]
+    named = [re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE) for name in names]
+    for at, line in enumerate(lines):
+        if any(map(str.strip, lines[:at])) and is_bare_attribution(line) and any(one.search(line) for one in named):
+            lines = lines[:at]
+            break
     said = [line for line in lines if line.strip()]
     if said and all(is_quoted(line) for line in said):
         return ""
@@ -206,7 +224,7 @@ def mail(
     contact = people.contact(desk.connection, case.contact_id) if case is not None and case.contact_id else None
     if internal is None:
         internal = case is None or stays_internal(letter, case, agents.mailed(desk.connection, letter.reading.keys.ids))
-    reply_to = "" if internal or contact is None else contact.name or contact.email
+    reply_to = "" if internal or case is None else desk.reply_goes_to(case, contact)
     details = {
         "type": event, "lines": list(lines), "text": text, "reason": reason, "hint": hint, "reply_to": reply_to,
         "subject": letter.message.subject,

@@ -70,20 +70,11 @@ def assign(work: Work, command: Command) -> None:
     work.lines.append(f"{users[chosen].name} has the case{hint}")
 
 
-
-
 def group(work: Work, command: Command) -> None:
     """`#group`: gives the case to a group."""
     group = known(command.word, list(work.desk.office.settings.directory.groups))
-    before = work.case.group
     work.change({"group": group})
     work.lines.append(f"the case is {group}'s")
-    if group != before and not work.case.assignee:
-        contact = people.contact(work.desk.connection, work.case.contact_id) if work.case.contact_id else None
-        work.desk.notify(
-            work.case, contact, "assignment", work.desk.group_members(group), actor=work.user,
-            text=work.case.summary or work.case.title,
-        )  # fmt: skip
 
 
 def mailbox(work: Work, command: Command) -> None:

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 from maild.agents import held
-from maild.agents.letters import Letter, Outcome, block_of, is_automatic, own_words, refuse
+from maild.agents.letters import Letter, Outcome, block_of, is_automatic, names_around, own_words, refuse
 from maild.ingest.belief import Belief, believe
 from maild.model.message import Address
 from maild.model.outbox import Draft, OutgoingKind
@@ -58,7 +58,7 @@ def hold(letter: Letter, belief: Belief) -> Outcome:
         )  # fmt: skip
     if user.active and before < ASKS_AN_HOUR:
         token = sign_token(desk.office.keyring, CONFIRM, letter.entry.id, str(people.reader_number(desk.connection, letter.user)))
-        block = block_of(letter.message)
+        block = block_of(letter.message, names_around(letter))
         desk.enqueue(
             Draft(
                 kind=OutgoingKind.REFUSED, template="was_this_you", mailbox=letter.mailbox, case=None,

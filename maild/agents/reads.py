@@ -6,7 +6,9 @@ Each returns text for one mail to the agent, cut to what a person reads, and the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from maild import views
 from maild.cases.commands import Command, help_text
@@ -66,17 +68,17 @@ def _show(desk: Desk, user: str, number: int, *, own: bool) -> str:
         raise CaseError(f"case {number} belongs to {case.group or 'another group'}; ask one of them, or your admins")
     shown = views.case(desk.connection, desk.office.settings, number, desk.now)
     assert shown is not None
-    return as_text(shown)
+    return as_text(shown, desk.zone_of(user))
 
 
-def as_text(shown: dict[str, Any]) -> str:
-    """A case as `case show --json` has it, in words: its values, then what happened, newest last."""
+def as_text(shown: dict[str, Any], zone: ZoneInfo) -> str:
+    """A case as `case show --json` has it, in words: its values, then what happened, newest last, by the clocks of ``zone``."""
     contact = shown["contact"] or {}
     values: list[tuple[str, Any]] = [
         ("status", shown["status"]), ("priority", shown["priority"]), ("contact", contact.get("email")),
         ("organisation", shown["organisation"]), ("mailbox", shown["mailbox"]), ("group", shown["group"]),
         ("assignee", shown["assignee"]), ("category", shown["category"]), ("sla", shown["sla"]),
-        ("tags", " ".join(shown["tags"])), *((name, value) for name, value in shown["fields"].items()),
+        *_promises(shown["sla_state"], zone), ("tags", " ".join(shown["tags"])), *((name, value) for name, value in shown["fields"].items()),
         ("time spent", duration(shown["time_spent"]) if shown["time_spent"] else ""),
         ("summary", shown["summary"]), ("resolution", shown["resolution"]),
         *((link["type"].replace("_", " "), link["number"]) for link in shown["links"]),
@@ -86,10 +88,22 @@ def as_text(shown: dict[str, Any]) -> str:
     for entry in shown["stream"]:
         mark = "" if entry["public"] else ", internal"
         words = (entry["text"] or "").strip()
-        lines += ["", f"{entry['at'].replace('T', ' ')[:16]}  {entry['type']} by {entry['actor']}{mark}"]
+        at = datetime.fromisoformat(entry["at"]).astimezone(zone)
+        lines += ["", f"{at:%Y-%m-%d %H:%M}  {entry['type']} by {entry['actor']}{mark}"]
         lines += [f"    {line}" for line in words.split("\n")]
     text = "\n".join(lines)
     return text if len(text) <= LONGEST else "[… the beginning is left out]\n" + text[-LONGEST:]
+
+
+def _promises(state: dict[str, Any], zone: ZoneInfo) -> list[tuple[str, str]]:
+    """How each target of the SLA stands: `first response: pending, due 2026-11-24 17:30`."""
+    found = []
+    for name, one in state.items():
+        if isinstance(one, dict) and one.get("status"):
+            due = one.get("due_at")
+            at = f", due {datetime.fromisoformat(due).astimezone(zone):%Y-%m-%d %H:%M}" if due else ""
+            found.append((name.replace("_", " "), f"{one['status']}{at}".replace("_", " ")))
+    return found
 
 
 def _list(desk: Desk, user: str, which: str) -> str:

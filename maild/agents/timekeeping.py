@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 
 from maild.agents.work import Work
-from maild.cases.commands import Command
+from maild.cases.commands import Command, day_named
 from maild.desk import Desk
 from maild.errors import CaseError
 from maild.model.case import StreamType
 from maild.outbound.words import duration
 from maild.store import people, reminders, timelogs
 
-MORNING = time(9)
+MORNING, EVENING = time(9), time(17)  # when a reminder for a day comes; for today it cannot be the morning
 
 
 def log_time(work: Work, spent: timedelta, text: str) -> None:
@@ -68,9 +68,12 @@ def timer_(work: Work, command: Command) -> None:
 
 
 def moment(desk: Desk, user: str, command: Command, at: time) -> datetime:
-    """When a command means: so long from now, or at that time of the day named. Raises CaseError for the past."""
-    if command.day is not None:
-        when = datetime.combine(command.day, at, desk.zone_of(user)).astimezone(UTC)
+    """When a command means: so long from now, or at ``at`` of the day named if it names no time. Raises CaseError for
+    the past."""
+    zone = desk.zone_of(user)
+    day = day_named(command.day_word, desk.now.astimezone(zone).date()) if command.day_word else command.day
+    if day is not None:
+        when = datetime.combine(day, command.clock or at, zone).astimezone(UTC)
     else:
         assert command.span is not None
         when = desk.now + command.span
@@ -81,7 +84,7 @@ def moment(desk: Desk, user: str, command: Command, at: time) -> datetime:
 
 def remind(work: Work, command: Command) -> None:
     """`#remind`: reminds you."""
-    due = moment(work.desk, work.user, command, MORNING)
+    due = moment(work.desk, work.user, command, EVENING if command.day_word == "today" else MORNING)
     number = reminders.add(work.desk.connection, work.case.number, work.user, due, command.text, work.desk.now)
     work.journal.reminders.append(number)
     local = due.astimezone(work.desk.zone_of(work.user))

@@ -14,7 +14,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from enum import Enum
 
 from maild.model.case import CHANNEL_WORDS, PRIORITY_WORDS, STATUS_WORDS, Channel, CloseReason, Priority, Status
@@ -41,6 +41,21 @@ _CLOCK = re.compile(r"(\d{1,3}):([0-5]\d)(?!\d)")
 _DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?!\d)|(\d{1,2})\.(\d{1,2})\.(\d{4})(?!\d)")
 _EMPHASIS = re.compile(r"(\*{1,2}|_{1,2})([#＃﹟].*)\1", re.DOTALL)
 _PAIR = re.compile(r"([^\s=]+)\s*=\s*")
+_WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+# Days as people say them, in the languages that lengths of time are understood in.
+_DAY_WORDS = {
+    "today": "today", "heute": "today", "tomorrow": "tomorrow", "morgen": "tomorrow", "next week": "week",
+    "nächste woche": "week", "the day after tomorrow": "day after tomorrow", "day after tomorrow": "day after tomorrow",
+    "übermorgen": "day after tomorrow", **{day: day for day in _WEEK}, **{day[:3]: day for day in _WEEK},
+    **dict(zip(("montag", "dienstag", "mittwoch", "donnerstag", "freitag", "samstag", "sonntag"), _WEEK, strict=True)),
+}  # fmt: skip
+_DAY_WORD = re.compile(
+    r"(?:next\s+(?!week)|nächste[nrs]?\s+(?!woche))?("
+    + "|".join(word.replace(" ", r"\s+") for word in sorted(_DAY_WORDS, key=len, reverse=True))
+    + r")(?![^\W_])",
+    re.IGNORECASE,
+)
+_AT_CLOCK = re.compile(r"[\s,]+(?:(?:at|um|@)\s+)?([01]?\d|2[0-3]):([0-5]\d)(?!\d)(?:\s*(?:h|uhr)\b)?", re.IGNORECASE)
 
 
 class Phase(Enum):
@@ -55,7 +70,8 @@ class Phase(Enum):
 @dataclass(frozen=True, slots=True)
 class Command:
     """One command as understood. ``word`` is an argument out of a closed set or a name, ``number`` a case or attachment,
-    ``addresses``, ``pairs``, ``span`` and ``day`` what else it was given; ``text`` its TEXT. ``line`` is as written."""
+    ``addresses``, ``pairs``, ``span`` and ``day`` what else it was given; ``text`` its TEXT. ``line`` is as written.
+    ``day_word`` is a day counted from today (`day_named`), ``clock`` the time of day beside a day."""
 
     name: str
     line: str
@@ -65,6 +81,8 @@ class Command:
     pairs: tuple[tuple[str, str], ...] = ()
     span: timedelta | None = None
     day: date | None = None
+    day_word: str = ""
+    clock: time | None = None
     text: str = ""
 
 
@@ -205,18 +223,28 @@ def _span(command: Command, rest: str) -> Command | str:
 
 
 def _later(command: Command, rest: str) -> Command | str:
-    rest = re.sub(r"\A(?:in|on|at|until|am|bis)\s+", "", rest, flags=re.IGNORECASE)
+    rest = re.sub(r"\A(?:in|on|at|until|am|bis)\s+|\A\+\s*(?=\d)", "", rest, flags=re.IGNORECASE)
     day = day_at_start(rest)
+    word = _DAY_WORD.match(rest) if day is None else None
+    if day is None and word is None:
+        found = _span(command, rest)
+        return found if isinstance(found, Command) else f"{found}, or a day: tomorrow, friday, 2026-12-01"
+    end = day[1] if day is not None else word.end() if word is not None else 0
+    clock = _AT_CLOCK.match(rest, end)
+    if clock is not None:
+        command, end = replace(command, clock=time(int(clock[1]), int(clock[2]))), clock.end()
+    text = rest[end:].strip(" ,;:–—-").strip()
     if day is not None:
-        return replace(command, day=day[0], text=rest[day[1] :].strip(" ,;:–—-").strip())
-    return _span(command, rest)
+        return replace(command, day=day[0], text=text)
+    assert word is not None
+    return replace(command, day_word=_DAY_WORDS[" ".join(word[1].casefold().split())], text=text)
 
 
 def _away(command: Command, rest: str) -> Command | str:
     if rest.casefold().strip(".! ") in {"off", "back", "no", "end"}:
         return replace(command, word="back")
     found = _later(command, re.sub(r"\A(?:until|till|to|bis)\b\s*", "", rest, flags=re.IGNORECASE))
-    return found if isinstance(found, Command) else "#away needs a day: #away until 2026-12-01, or #away back"
+    return found if isinstance(found, Command) else "#away needs a day: #away until 2026-12-01, until friday, or #away back"
 
 
 def _pairs(command: Command, rest: str) -> Command | str:
@@ -311,7 +339,7 @@ TABLE: tuple[Spec, ...] = (
     Spec("faq", "#faq QUESTION", "a draft FAQ entry of this case; #faq 12 puts entry 12 into the answer", _BEFORE, _needed,
          text=True),
     Spec("use", "#use TEMPLATE", "the answer is a template's text, with yours above it", _BEFORE, _words),
-    Spec("remind", "#remind 3d [TEXT]", "reminds you", _BEFORE, _later, text=True),
+    Spec("remind", "#remind 3d [TEXT]", "reminds you (tomorrow, friday, 2026-12-01 14:00 are understood, too)", _BEFORE, _later, text=True),
     Spec("show", "#show [12]", "the whole case, by mail", _ASKS, _maybe_number, needs_case=False),
     Spec("list", "#list [mine|group|overdue]", "your cases, your groups', those past due", _ASKS,
          _one_of("mine", "group", "overdue", words={"my": "mine", "groups": "group", "late": "overdue"}, empty="mine"),
@@ -479,6 +507,14 @@ def day_at_start(text: str) -> tuple[date, int] | None:
         return date(int(parts[0]), int(parts[1]), int(parts[2])), match.end()
     except ValueError:
         return None
+
+
+def day_named(word: str, today: date) -> date:
+    """The day that a ``day_word`` means: a weekday is the next one that is not today, a week seven days from now."""
+    days = {"today": 0, "tomorrow": 1, "day after tomorrow": 2, "week": 7}
+    if word in days:
+        return today + timedelta(days=days[word])
+    return today + timedelta(days=(_WEEK.index(word) - today.weekday() - 1) % 7 + 1)
 
 
 def help_text() -> str:

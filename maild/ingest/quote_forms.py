@@ -176,6 +176,10 @@ def attribution_length(lines: list[str], at: int) -> int:
                 return 0
         if not part and not joined[-1:].isalnum():
             return 0
+        if count > 1 and not lines[at + count - 2].strip() and part[:1] not in ("<", ""):
+            return 0  # a blank line is crossed only within "Jo Doe / / <jo@a.example> wrote:"
+        if count > 1 and _STARTS.match(part) and _is_attribution(part):
+            return 0  # it begins only here; what stands above is somebody's own line, with a time of day in it
         joined = f"{joined} {part}".strip()
         if len(joined) > MAX_LINE:
             return 0
@@ -187,8 +191,6 @@ def attribution_length(lines: list[str], at: int) -> int:
             following = next((line for line in lines[at + count : at + count + 3] if line.strip()), "")
             if is_quoted(following):
                 return count
-        if count > 1 and not lines[at + count - 2].strip() and part[:1] not in ("<", ""):
-            return 0  # a blank line is crossed only within "Jo Doe / / <jo@a.example> wrote:"
     return 0
 
 
@@ -206,6 +208,12 @@ def _is_plain_attribution(joined: str, lines: list[str], below: int) -> bool:
     if len(joined) > 100 or not is_quoted(following):
         return False
     return bool(_ATTRIBUTION.match(joined) or (_ADDRESSED.search(joined) and _DATED.search(joined)) or _QUOTING.match(joined))
+
+
+def is_bare_attribution(line: str) -> bool:
+    """Whether a line says that somebody else wrote, and nothing more; without date and address it may be a sentence, too."""
+    said = line.strip()
+    return len(said) <= 120 and bool(_ATTRIBUTION.match(said)) and not _FIRST_PERSON.search(said)
 
 
 def is_certain_attribution(lines: list[str]) -> bool:

@@ -176,8 +176,11 @@ def _of_reserved(draft: Draft) -> tuple[Disposition, str, Hold | None]:
 def _bad_line(bad: tuple[str, str, str, str], draft: Draft) -> str:
     """`Urgency: "soonish" is no priority; kept medium`."""
     label, text, why, target = bad
+    shown = f'{label}: "{cut(" ".join(text.split()), 80)}" {why}'
+    if draft.update is not None:  # which case that is, is not known yet
+        return f"{shown}; kept what the case has"
     kept = draft.values.get(target)
     if kept is None and draft.facts.is_answer and draft.facts.case is not None:
         kept = getattr(draft.facts.case, target, None)
     kept = kept if kept not in (None, "") else _DEFAULTS.get(target)
-    return f'{label}: "{cut(" ".join(text.split()), 80)}" {why}; {f"kept {kept}" if kept else "left empty"}'
+    return f"{shown}; {f'kept {kept}' if kept else 'left empty'}"

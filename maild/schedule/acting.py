@@ -151,6 +151,7 @@ class Acting:
                 if case is not None and (action.survey or action.reply):
                     effects.note(self.desk, case, f"workflow {workflow.name}: not sent: {why_not}")
                 continue
+            mails = len(self.desk.mails)
             try:
                 with self.connection.begin_nested():
                     taken = steps.take(self.desk, workflow, action, case)
@@ -160,11 +161,13 @@ class Acting:
                 log.error("workflow.failed", workflow=workflow.name, case=case.number if case else None, reason=str(error))
                 continue
             case, did = taken.case, "; ".join(taken.did)
+            if taken.not_sent:
+                due.say_why(self.connection, workflow.name, step, key, taken.not_sent)
             self.made += taken.made
             log.info("workflow.ran", workflow=workflow.name, case=case.number if case else None, did=did, reason=reason)
             if not did:
                 continue  # a digest of nothing
-            if self.desk.hold_back:
+            if self.desk.hold_back and len(self.desk.mails) > mails:
                 did += " (held: maild outbox approve)"
             self.done.append(Done(self.now, case.number if case else None, f"workflow:{workflow.name}", did, reason))
 

@@ -107,6 +107,7 @@ def _take(desk: Desk, case: Case, policy: Policy, clock: Clock, step: Step) -> D
     event = "sla_warning" if step.share < 1 else "sla_escalated"
     who = desk.named(case, escalation.notify)
     did = []
+    desk.spared = frozenset(who)  # the escalation says it all
     for name, act in _acts(desk, escalation, f"sla:{case.sla}"):
         try:
             with desk.connection.begin_nested():
@@ -114,6 +115,7 @@ def _take(desk: Desk, case: Case, policy: Policy, clock: Clock, step: Step) -> D
                 did.append(name)
         except (CaseError, TemplateFault) as error:
             effects.note(desk, case, f"sla {case.sla}: {error}")
+    desk.spared = frozenset()
     text = f"{step.key} of {kind}" + (f": {'; '.join(did)}" if did else "")
     _tell(desk, case, text, late, {"event": event, **data})
     zone = ZoneInfo(desk.office.settings.main.timezone)
@@ -124,6 +126,8 @@ def _take(desk: Desk, case: Case, policy: Policy, clock: Clock, step: Step) -> D
     ) if who else []  # fmt: skip
     if told:
         did.append(f"notify {', '.join(told)}")
+    elif escalation.notify:
+        effects.told_nobody(desk, case, escalation.notify, f"sla {case.sla}")
     log.warning("sla.warning" if step.share < 1 else "sla.escalated", case=case.number, sla=case.sla, clock=step.kind,
                 step=step.key, did=did, late=bool(late))  # fmt: skip
     return Done(desk.now, case.number, f"sla:{case.sla}", f"{step.key} of {kind}: {'; '.join(did) or 'nothing to do'}",

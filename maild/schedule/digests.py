@@ -136,9 +136,13 @@ def _happened(desk: Desk, user: str) -> list[dict[str, Any]]:
     """What waited for this user, case by case; what somebody else has taken meanwhile, or what is closed, is left out."""
     zone = desk.zone_of(user)
     found: dict[int, dict[str, Any]] = {}
-    for row in notices.take(desk.connection, user):
+    rows = notices.take(desk.connection, user)
+    new = {row.case_number for row in rows if row.event == "new_case"}  # who heard of it nowhere else need not hear who took it
+    for row in rows:
         case = cases.get_final(desk.connection, row.case_number)
-        if case is None or (row.event == "new_case" and _is_anothers(desk, case, user)):
+        if case is None:
+            continue
+        if row.event in {"new_case", "taken"} and row.case_number in new and _is_anothers(desk, case, user):
             continue
         shown = found.setdefault(
             case.number,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -117,6 +117,14 @@ def tag(desk: Desk, case: Case, tags: tuple[str, ...], actor: str) -> Case:
 def note(desk: Desk, case: Case, text: str) -> None:
     """Write into the stream what was not done, and why."""
     cases.add_stream(desk.connection, case.number, [StreamEntry(desk.now, StreamType.SUPPRESSED, "maild", False, text)])
+
+
+def told_nobody(desk: Desk, case: Case, wanted: Sequence[str], actor: str) -> None:
+    """Write into the stream that a step was to tell somebody, and nobody is there to be told."""
+    if tuple(wanted) != ("none",):
+        here = desk.named(case, wanted)
+        why = "nobody of them gets mail" if here else f"the case has no {' and no '.join(wanted)} that could be told"
+        note(desk, case, f"{actor}: nobody was told: {why}")
 
 
 def why_not_write(desk: Desk, case: Case, contact: Contact | None) -> str:

@@ -21,11 +21,13 @@ from maild.store import cases, people
 
 @dataclass(slots=True)
 class Taken:
-    """A step that was taken: the case as it is then, what was ``did``, the numbers of cases ``made``."""
+    """A step that was taken: the case as it is then, what was ``did``, the numbers of cases ``made``; ``not_sent`` is why
+    the mail that it is for did not go to the customer."""
 
     case: Case | None
     did: list[str] = field(default_factory=list)
     made: list[int] = field(default_factory=list)
+    not_sent: str = ""
 
 
 def take(desk: Desk, workflow: Workflow, action: Action, case: Case | None) -> Taken:
@@ -41,12 +43,17 @@ def take(desk: Desk, workflow: Workflow, action: Action, case: Case | None) -> T
                 text=case.summary or "", template=action.template or "notification",
                 reason=f"{workflow.name}: case {case.number} is {case.status}.",
             )  # fmt: skip
+            if not who:
+                effects.told_nobody(desk, case, action.notify, actor)
             told(f"notify {', '.join(who) or 'nobody'}")
         not_before = _not_before(desk, workflow)
         if action.reply:
-            told(_reply(desk, actor, action.reply, case, not_before))
+            why = _reply(desk, actor, action.reply, case, not_before)
+            taken.not_sent = why
+            told(f"{action.reply} to {_address(desk, case)}" if not why else f"no {action.reply}: {why}")
         if action.survey:
             why = surveys.send(desk, case, action.survey, actor, not_before)
+            taken.not_sent = why
             told(f"survey {action.survey}" if not why else f"no survey: {why}")
     if action.webhook:
         effects.webhook(desk, case, action.webhook, actor, f"workflow.{workflow.event or 'ran'}")
@@ -81,14 +88,20 @@ def _change(desk: Desk, actor: str, action: Action, case: Case, told: Callable[[
 
 
 def _reply(desk: Desk, actor: str, template: str, case: Case, not_before: datetime | None) -> str:
+    """Write to the case's contact; returns why not, '' where that was done."""
     contact = effects.contact_of(desk, case)
     why = effects.why_not_write(desk, case, contact)
     if why or contact is None:
         effects.note(desk, case, f"{actor}: no {template}: {why}")
-        return f"no {template}: {why}"
+        return why or "the case has no contact"
     link = {"unsubscribe": surveys.unsubscribe_link(desk.office, contact.email)}
     effects.write(desk, case, contact, template, OutgoingKind.REMINDER, actor, link=link, not_before=not_before)
-    return f"{template} to {contact.email}"
+    return ""
+
+
+def _address(desk: Desk, case: Case) -> str:
+    contact = effects.contact_of(desk, case)
+    return contact.email if contact is not None else ""
 
 
 def _not_before(desk: Desk, workflow: Workflow) -> datetime | None:

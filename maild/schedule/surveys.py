@@ -73,11 +73,11 @@ def send(desk: Desk, case: Case, template: str, actor: str, not_before: datetime
 def _why_not_ask(desk: Desk, case: Case) -> str:
     if case.merged_into is not None:
         return "the case was merged"
-    first = due.first_mail(desk.connection, case.number)
-    if first is None or first[0] == MessageKind.AGENT.value:
+    if not cases.has_customers_mail(desk.connection, case.number):
         return "no customer wrote about it"
-    if case.status is Status.CLOSED and due.last_status_by(desk.connection, case.number).startswith("workflow:"):
-        return "the case was closed by itself"
+    by_itself = due.last_status_by(desk.connection, case.number).startswith(("workflow:", "sla:"))
+    if by_itself and case.status in {Status.CLOSED, Status.RESOLVED}:
+        return f"the case was {case.status} by itself"
     return ""
 
 

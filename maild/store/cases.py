@@ -292,6 +292,12 @@ def followers_of(connection: Connection, number: int) -> list[str]:
     return list(connection.execute(_followers, {"number": number}).scalars())
 
 
+def told_of(connection: Connection, number: int) -> frozenset[str]:
+    """The users and addresses who were notified of the case so far."""
+    query = select(stream.c.data).where(stream.c.case_number == number, stream.c.type == StreamType.NOTIFIED.value)
+    return frozenset(one for data in connection.execute(query).scalars() for one in data.get("who", ()))
+
+
 def link(connection: Connection, number: int, kind: LinkType, other: int) -> None:
     """Link two cases, in both directions."""
     insert_or_ignore(

@@ -89,6 +89,14 @@ def take(
     return insert_if_new(connection, workflow_runs, values)
 
 
+def say_why(connection: Connection, workflow: str, step: int, key: str, said: str) -> None:
+    """Nothing came of a step that was taken: it does not count for `at_most`."""
+    runs = workflow_runs.c
+    connection.execute(
+        update(workflow_runs).where(runs.workflow == workflow[:200], runs.step == step, runs.key == key).values(said=said)
+    )
+
+
 def times_run(
     connection: Connection, workflow: str, step: int | None, since: datetime | None, *, case: int | None = None,
     contact: int | None = None, organisation: str | None = None,

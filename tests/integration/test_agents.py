@@ -284,7 +284,7 @@ def test_note_wins_over_all_else_in_the_block(team: Team) -> None:
 def test_commands_alone_are_not_sent_on_and_get_a_receipt(team: Team) -> None:
     entry = team.alice("#take\n#priority high\n#set order=77\n#tag returns, vip\n#channel phone")
     assert tell(entry) == ("done", "commands", 1)
-    (receipt,) = team.sent()
+    (receipt,) = team.sent("receipt")
     assert receipt.message.recipients == ("alice@example.com",)
     assert "- the case is yours\n- priority high\n- order: 77\n- tags: returns vip\n- channel phone" in receipt.message.text
     case = team.case()
@@ -1148,3 +1148,88 @@ def test_an_answer_on_behalf_leaves_the_status_that_answers_leave(sqlite: Store,
     assert team.case(2)["status"] == "new"
     told = [one for one in team.sent("notification") if one.message.case == 2]
     assert "New case from Alice Ng.\n" in told[0].message.text, "Alice is not of Acme"
+
+
+# --- who has it -------------------------------------------------------------------------------------------------
+
+
+def test_take_tells_the_others_in_the_group_by_one_line(team: Team) -> None:
+    team.alice("#take")
+    (told,) = team.sent("notification")
+    assert told.message.recipients == ("bob@example.com",)
+    assert "Alice Ng has taken this case." in told.message.text
+    assert told.message.text.startswith("Your reply stays internal")
+    assert "it does not work" not in told.message.text
+    team.bob("#assign bob")  # once told is enough: now it is between the two
+    (told,) = team.sent("notification")
+    assert (told.message.recipients, "Bob Roy has taken this case." in told.message.text) == (("alice@example.com",), True)
+
+
+def test_assigning_it_to_somebody_tells_them_and_in_one_line_the_rest_of_the_group(team: Team) -> None:
+    team.alice("#assign carol")
+    told = {one.message.recipients[0]: one.message.text for one in team.sent("notification")}
+    assert sorted(told) == ["bob@example.com", "carol@example.com"]
+    assert "Alice Ng has given this case to you." in told["carol@example.com"]
+    assert "Alice Ng has given this case to Carol Wu." in told["bob@example.com"]
+
+
+def test_answering_takes_a_new_case_without_mail_to_the_group(team: Team) -> None:
+    team.alice("Please try again.")
+    assert team.sent("notification") == []
+
+
+def test_a_case_that_is_given_back_or_to_another_group_is_told_to_the_group(team: Team) -> None:
+    team.alice("#take")
+    team.alice("#drop")
+    (told,) = team.sent("notification")
+    assert (told.message.recipients, "Alice Ng has given this case to support." in told.message.text) == (("bob@example.com",), True)
+    team.alice("#group billing")
+    (told,) = team.sent("notification")
+    assert (told.message.recipients, "Alice Ng has given this case to billing." in told.message.text) == (("carol@example.com",), True)
+
+
+def test_the_first_line_names_those_on_cc_too(team: Team) -> None:
+    team.alice("#cc sue@acme.example\n#cc max@acme.example\nPlease try again.")
+    team.room.receive(
+        mail("It works.", subject="Re: [#1] It does not work", headers=[f"In-Reply-To: <{team.room.signed_id(1)}>"])
+    )
+    (told,) = team.sent("notification")
+    assert told.message.text.startswith("Your reply goes to Jo Doe, Cc max@acme.example, sue@acme.example\n")
+
+
+def test_show_and_reminders_go_by_the_agents_own_clock(sqlite: Store, rooms: Rooms) -> None:
+    team = Team(rooms(sqlite, directory={"users": {"alice": {"timezone": "Asia/Tokyo"}}}))
+    team.customer()
+    team.alice("#remind tomorrow 14:30 call Jo\n#show")
+    (receipt,) = team.sent("receipt")
+    assert "you will be reminded on 2026-11-24 at 14:30: call Jo" in receipt.message.text
+    assert "2026-11-23 19:00  message by" in receipt.message.text
+
+
+@pytest.mark.parametrize(
+    ("written", "due"),
+    [
+        ("today", "2026-11-23 at 17:00"), ("heute", "2026-11-23 at 17:00"), ("tomorrow", "2026-11-24 at 09:00"),
+        ("Friday", "2026-11-27 at 09:00"), ("next monday", "2026-11-30 at 09:00"), ("+2d", "2026-11-25 at 11:00"),
+        ("in 2 days", "2026-11-25 at 11:00"), ("the day after tomorrow at 8:15", "2026-11-25 at 08:15"),
+        ("next week", "2026-11-30 at 09:00"), ("1.12.2026 um 14:00", "2026-12-01 at 14:00"),
+    ],
+)  # fmt: skip
+def test_remind_understands_days_as_people_say_them(team: Team, written: str, due: str) -> None:
+    team.alice(f"#remind {written}: call Jo")
+    (receipt,) = team.sent("receipt", "refused")
+    assert f"you will be reminded on {due}: call Jo" in receipt.message.text
+
+
+@pytest.mark.parametrize("line", ["Bob wrote:", "Bob Roy wrote:", "Jo Doe schrieb:", "Jo Doe via Example Support wrote:"])
+def test_what_stands_below_a_line_that_says_who_wrote_is_cut_from_an_answer(team: Team, line: str) -> None:
+    team.alice(f"Please try again.\n\n{line}\n\nThe customer is a nuisance, I think.\n", quote=False)
+    (answer,) = team.sent("answer")
+    assert answer.message.text.strip() == "Please try again."
+
+
+@pytest.mark.parametrize("line", ["The manual wrote this in 2019:", "As I wrote to Bob:", "You wrote:"])
+def test_what_the_agent_says_of_others_is_not_cut(team: Team, line: str) -> None:
+    team.alice(f"Dear Jo,\n\n{line}\n\nswitch it off and on.\n", quote=False)
+    (answer,) = team.sent("answer")
+    assert "switch it off and on." in answer.message.text

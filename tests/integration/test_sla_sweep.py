@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from builders import NOW, Room, configuration, mail
+from builders import NOW, Room, configuration, header, mail
 from sqlalchemy import select
 
 from maild import casework
@@ -57,14 +57,15 @@ def test_each_step_of_a_clock_is_taken_once_when_it_is_due(room: Room) -> None:
     assert number is not None
     room.fresh()
     assert beat(room, hours=1, minutes=59) == []
-    assert beat(room, minutes=1) == ["at 50% of first response: tag hurry"]  # nobody is assigned: nobody is told
+    # nobody is assigned: its group is told
+    assert beat(room, minutes=1) == ["at 50% of first response: tag hurry; notify alice, bob"]
     assert beat(room, seconds=1) == []
     assert beat(room, hours=2) == [
         "first response violated",
         "at 100% of first response: set priority=urgent; notify carol",
     ]
     assert room.case(number)["priority"] == "urgent"
-    (told,) = room.fresh()
+    (told,) = room.fresh()[2:]
     assert told.message.recipients == ("carol@example.com",)
     assert "The time for the first answer is over" in told.message.text
     assert beat(room, hours=2) == ["at 150% of first response: assign billing; notify carol"]
@@ -184,7 +185,7 @@ def test_after_a_jump_of_the_clock_little_is_done_at_once_and_the_admins_are_tol
     room.later(hours=2, minutes=1)
     beats.clock_jumped(room.store, room.office, room.now, timedelta(hours=2))
     assert len(beats.beat(room.store, room.office, room.now)) == 20
-    (told,) = room.fresh()
+    (told,) = (one for one in room.fresh() if one.message.kind.value == "admin")
     assert told.message.recipients == ("root@example.com",)
     assert "jumped forward by 2:00:00" in told.message.subject
     assert len(beats.beat(room.store, room.office, room.now)) == 10
@@ -249,7 +250,7 @@ def test_a_policy_that_changed_moves_the_clocks_and_says_so(room: Room, store: S
     shown = room.case(number)
     assert shown["sla_state"]["first_response"]["due_at"] == "2026-11-23T12:00:00Z"
     assert "the terms of Standard changed: first_response: due 2026-11-23 12:00 UTC" in [e["text"] for e in shown["stream"]]
-    assert beat(room)[:1] == ["at 50% of first response: tag hurry"]
+    assert beat(room)[:1] == ["at 50% of first response: tag hurry; notify alice, bob"]
 
 
 def test_the_calendar_decides_when_a_step_is_due(store: Store, rooms: Callable[..., Room]) -> None:
@@ -280,3 +281,17 @@ def test_the_acknowledgement_says_by_when_to_expect_an_answer(room: Room) -> Non
     room.receive(mail())
     (answer,) = [entry for entry in room.fresh() if entry.message.kind == "acknowledgement"]
     assert "You can expect an answer by Monday 23 November, 15:00." in answer.message.text  # Berlin
+
+
+def test_a_group_that_gets_a_case_by_escalation_is_told(store: Store, rooms: Callable[..., Room]) -> None:
+    step = {"at": "100%", "of": "first_response", "notify": ["manager"], "assign": {"group": "billing"}}
+    support = {"members": ["alice", "bob"], "manager": "bob"}
+    room = rooms(
+        store, sla={"policies": {"Standard": {**SLA["policies"]["Standard"], "escalations": [step]}}},
+        directory={"groups": {"support": support, "billing": {"members": ["carol", "bob"]}}},
+    )  # fmt: skip
+    room.receive(mail())
+    room.fresh()
+    beat(room, days=2)
+    told = sorted((one.message.recipients[0], header(one, "X-Maild-Event")) for one in room.fresh())
+    assert told == [("bob@example.com", "escalation"), ("carol@example.com", "assignment")]  # each once

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from builders import Room, header, mail, office
+from builders import TRUSTED, Room, header, mail, office
 
 from maild import casework
 from maild.desk import Desk
@@ -23,6 +23,7 @@ from maild.store import webhooks as calls
 from maild.store.unit_of_work import Store
 
 Make = Callable[..., Room]
+PROVEN = TRUSTED.format("example.com")
 
 
 @pytest.fixture
@@ -207,7 +208,7 @@ def test_waiting_cases_are_resolved_by_way_of_open_and_told_before(having: Make)
     number = room.receive(mail()).case
     change(room, number, status=Status.WAIT_FOR_CUSTOMER)
     assert beat(room, days=11) == ["reminder to jo@home.example"]
-    assert beat(room, days=3) == ["set status=resolved", "survey satisfaction"]
+    assert beat(room, days=3) == ["set status=resolved", "no survey: the case was resolved by itself"]
     told = [entry["text"] for entry in room.case(number)["stream"] if entry["type"] == "status"]
     assert told[-2:] == ["wait_for_customer → open", "open → resolved"]
 
@@ -256,16 +257,18 @@ def test_more_mails_at_once_than_the_batch_wait_for_approval(having: Make) -> No
     assert [entry.state for entry in room.fresh()] == [OutboxState.PENDING]
 
 
-def test_surveys_of_cases_that_a_workflow_resolved_all_at_once_wait_for_approval(having: Make) -> None:
+def test_mails_about_cases_that_a_workflow_resolved_all_at_once_wait_for_approval(having: Make) -> None:
     give_up = {"name": "Give up", "when": {"status": "wait_for_customer", "for": "14d"}, "do": [{"set": {"status": "resolved"}}]}
-    room = having(give_up, SURVEY, main={"limits": {"batch": 3}})
+    goodbye = {"name": "Goodbye", "event": "status_changed", "when": {"status": "resolved"}, "do": [{"reply": "reminder"}]}
+    room = having(give_up, goodbye, main={"limits": {"batch": 3}})
     for each in range(4):
         change(room, room.receive(mail(sender=f"p{each}@y.example")).case, status=Status.WAIT_FOR_CUSTOMER)
     room.fresh()
-    assert sorted(beat(room, days=14)) == [*["set status=resolved"] * 4, *["survey satisfaction (held: maild outbox approve)"] * 4]
+    held = [f"reminder to p{each}@y.example (held: maild outbox approve)" for each in range(4)]
+    assert sorted(beat(room, days=14)) == [*held, *["set status=resolved"] * 4]
     mails = room.fresh()
     assert {entry.state for entry in mails} == {OutboxState.HELD}
-    assert "workflow 'Survey' would send 4 mails at once (limits.batch is 3)" in mails[0].reason
+    assert "workflow 'Goodbye' would send 4 mails at once (limits.batch is 3)" in mails[0].reason
     resolve(room, room.receive(mail(sender="q@y.example")).case)  # what people do is theirs
     room.fresh()
     beat(room)
@@ -605,3 +608,37 @@ def test_a_reminder_is_automatic_mail_in_the_customers_thread(having: Make) -> N
     assert f"[#{number}]" in sent.message.subject
     assert header(sent, "In-Reply-To")
     assert [one["kind"] for one in room.case(number)["messages"]][-1] == "reminder"
+
+
+def test_no_survey_after_a_workflow_resolved_a_silent_customers_case_but_after_a_person_did(having: Make) -> None:
+    give_up = {"name": "Give up", "when": {"status": "wait_for_customer", "for": "14d"}, "do": [{"set": {"status": "resolved"}}]}
+    room = having(give_up, SURVEY)
+    number = room.receive(mail()).case
+    change(room, number, status=Status.WAIT_FOR_CUSTOMER)
+    assert beat(room, days=14) == ["set status=resolved", "no survey: the case was resolved by itself"]
+    change(room, number, status=Status.OPEN)
+    change(room, number, status=Status.RESOLVED)
+    assert beat(room) == ["survey satisfaction"]
+
+
+def test_a_case_opened_for_a_customer_who_then_wrote_gets_its_survey(having: Make) -> None:
+    room = having(SURVEY, main={"agents": {"trust": {"authserv_id": "mx.example.com"}}})
+    room.receive(mail("#new jo@home.example\nYour phone is ready.", sender="alice@example.com", headers=[PROVEN]), mail_from="alice@example.com")
+    change(room, 1, status=Status.OPEN)
+    change(room, 1, status=Status.RESOLVED)
+    assert beat(room) == ["no survey: no customer wrote about it"]
+    room.receive(mail("Thank you, I have a question: when?", headers=[f"In-Reply-To: <{room.signed_id(1)}>"]))
+    change(room, 1, status=Status.OPEN)
+    change(room, 1, status=Status.RESOLVED)
+    assert beat(room) == ["survey satisfaction"]
+
+
+def test_a_step_for_an_assignee_who_is_not_there_goes_to_the_group_or_is_said_in_the_stream(having: Make) -> None:
+    room = having({"name": "Late", "when": {"status": "new", "for": "1h"}, "do": [{"notify": ["assignee"]}]})
+    number = room.receive(mail()).case
+    assert beat(room, hours=1) == ["notify alice, bob"]
+    other = room.receive(mail(to="quiet@example.com"), to=("quiet@example.com",)).case
+    assert beat(room, hours=1) == ["notify nobody"]
+    texts = [entry["text"] for entry in room.case(other)["stream"]]
+    assert "workflow:Late: nobody was told: the case has no assignee that could be told" in texts
+    assert number != other

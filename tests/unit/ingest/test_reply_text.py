@@ -244,3 +244,10 @@ def test_banners_of_subjects_are_cut() -> None:
     assert subject_without_banner("AW: [EXTERN] Ihre Bestellung") == "AW: Ihre Bestellung"
     assert subject_without_banner("ACME-OUT: Your order", ["^ACME-OUT:"]) == "Your order"
     assert subject_without_banner("External disk [4 TB]") == "External disk [4 TB]"
+
+
+@pytest.mark.parametrize("own", ["Termin: am 01.12.2026 um 14:00 Uhr passt mir", "On 12/01/2026 14:00 it broke again"])
+@pytest.mark.parametrize("gap", ["\n\n", "\n"])
+def test_a_line_with_a_time_of_day_above_an_attribution_is_the_persons_own(own: str, gap: str) -> None:
+    quoted = "On Mon, 23 Nov 2026 at 11:00, Example Support wrote:\n> foo\n> bar\n"
+    assert new_text(f"Hello,\n\n{own}{gap}{quoted}", "") == f"Hello,\n\n{own}"
