@@ -37,6 +37,13 @@ TOKENS = [
     b"<table><tr><td>", b"</td></tr></table>", b"<!--", b"-->", b"<br>", b"&#1114112;", b"METHOD:REPLY\n", b"BEGIN:VCALENDAR\n",
     b"format=flowed; delsp=yes", b"-----BEGIN PGP MESSAGE-----", b"\xed\xa0\x80", b"\xff\xfe", b"\0", b"[#12]", b"[EXTERNAL] ",
     b"Authentication-Results: mx; dmarc=pass header.from=b.example", b"Resent-From: a@b.example", b"X-Maild-Loop: a.b.c",
+    b"Authentication-Results: mx; dkim=pass (ok) header.d=b.example; spf=pass smtp.mailfrom=b.example; auth=pass smtp.auth=a@b.example",
+    b"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/simple; d=b.example; s=k; h=From; bh=aa=; l=1; b=aa=", b"ARC-Seal: i=1; ",
+    b"multipart/report; report-type=disposition-notification", b"message/disposition-notification", b"message/feedback-report",
+    b"Action: delivered", b"Action: delayed", b"Status: 2.0.0", b"Original-Recipient: rfc822;a@b.example", b"X-Failed-Recipients: a@b.example",
+    b"Subject: Confirm your email address", b"https://a.example/vf-verify?token=1", b"Your code is: 123 456", b"forwarding-noreply@google.com",
+    b"Return-Path: <>", b"Subject: Automatic reply: x", b"I am out of the office until 1 May", b"X-Original-From: Jo <jo@b.example>",
+    b'"Jo via Support" <support@example.com>', b"List-Id: <support.example.com>", b'{"notificationType":"Bounce","bounce":{"bouncedRecipients":[{}]}}',
 ]  # fmt: skip
 
 
@@ -87,10 +94,11 @@ class Trial:
 def read_all(data: bytes) -> None:
     """Everything that reads a mail, with what it promises: nothing raises, every string is valid UTF-8 without NUL."""
     from maild.ingest.bounce import read_bounce
-    from maild.ingest.classify import NOTHING_OWN, classify, verification_details
+    from maild.ingest.classify import NOTHING_OWN, OwnMail, classify, verification_details
+    from maild.ingest.dns import with_own_check
     from maild.ingest.identity import digest, peek
     from maild.ingest.parse import attachment_bytes, parse
-    from maild.ingest.reply_text import new_text
+    from maild.ingest.reply_text import new_text, subject_without_banner
     from maild.ingest.sender import forwarded_person, identify, recipients
     from maild.ingest.thread_keys import thread_keys
     from maild.ingest.trust import authenticate
@@ -111,16 +119,29 @@ def read_all(data: bytes) -> None:
         assert len(attachment_bytes(data, one.part)) == one.size, "attachment size"
     assert len(digest(data)) == 64
     peek(data)
-    read_bounce(message, True)
-    for sender in ("", "a@b.example"):
-        classify(message, sender, NOTHING_OWN)
-    identity = identify(message, "", frozenset({"a@b.example"}))
-    authenticate(message, "mx", True, identity.address)
-    others = (identity, forwarded_person(message), thread_keys(message, "[#{number}]", ()))
+    found = read_bounce(message, True)
+    ours = OwnMail(lambda one: one.startswith("maild"), frozenset({"support@example.com"}), frozenset({"support.example.com"}))
+    kinds = tuple(classify(message, sender, own) for sender in ("", "a@b.example", None) for own in (NOTHING_OWN, ours))
+    identity = identify(message, "", ours.addresses)
+    proven = authenticate(message, "mx", True, identity.address)
+    assert not (proven.passed and proven.failed), "passed and failed"
+    assert not authenticate(message, "mx", False, identity.address).passed, "believed from a door that is not trusted"
+    checked = with_own_check(proven, data, message, identity.address, _no_key)
+    words = new_text(message.text, message.html, [r"^b\b"])
+    assert bool(words.strip()) <= bool((message.text + message.html).strip()), "words out of nothing"
+    subject_without_banner(message.subject, [r"^b\b"])
+    others = (found, kinds, proven, checked, identity, forwarded_person(message), thread_keys(message, "[#{number}]", ()))
     for text in [text for one in others for text in strings(one)]:
         text.encode("utf-8")
     recipients(message, ["c@d.example"])
     verification_details(message)
+
+
+def _no_key(name: bytes, timeout: int) -> bytes | None:
+    """A DNS in which a key stands for some names, and no answer comes for others."""
+    if len(name) % 3 == 0:
+        raise TimeoutError(name)
+    return b"v=DKIM1; k=rsa; p=MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAKj34GkxFhD90vcNLYLInFEX6Ppy1tPf9Cnzj4p4WGeKLs1Pt8Qu" if len(name) % 3 == 1 else None
 
 
 def strings(value: Any) -> list[str]:
@@ -149,6 +170,7 @@ def by_coverage(minutes: float, known: list[bytes], folder: Path) -> int:
 
     with atheris.instrument_imports(include=["maild.ingest"], enable_loader_override=False):
         import maild.ingest.classify
+        import maild.ingest.dns
         import maild.ingest.identity
         import maild.ingest.parse
         import maild.ingest.sender

@@ -56,7 +56,7 @@ _AWAY = Phrases(
     r" (?:the |my )?(?:office|desk|e-?mail)|on (?:annual |sick |parental |maternity |paternity )?(?:leave|vacation|holidays?)"
     r"|travell?ing|not in the office|unavailable)",
     r"\bout of (?:the )?office (?:until|from|till|through|and)\b",
-    r"\b(?:bin ich|ich bin|wir sind) [^\n]{0,60}?(?:nicht (?:im (?:büro|haus|dienst)|erreichbar|anwesend)|abwesend|au(?:ß|ss)er haus"
+    r"\b(?:bin ich|ich bin|wir sind|ich werde|werde ich) [^\n]{0,60}?(?:nicht (?:im (?:büro|haus|dienst)|erreichbar|anwesend)|abwesend|au(?:ß|ss)er haus"
     r"|im urlaub|in elternzeit)",
     r"\b(?:befinde ich mich|ich befinde mich) [^\n]{0,40}?(?:urlaub|elternzeit|abwesenheit)",
     r"\bje (?:suis|serai) (?:actuellement |en ce moment )?(?:absente?|en congés?|hors du bureau|en déplacement|en vacances)",
@@ -75,7 +75,7 @@ _AWAY = Phrases(
 _RETURN = Phrases(
     r"\b(?:i will (?:be back|return|respond|reply|answer|get back)|i(?:'ll| shall) (?:be back|return)|returning on|back (?:in the office )?on"
     r"|upon my return|when i (?:return|am back|get back)|until (?:\w+day|\d))",
-    r"\b(?:wieder (?:erreichbar|für sie|im büro|da\b|zurück)|nach meiner rückkehr|ab dem \d|bis (?:zum |einschlie(?:ß|ss)lich )?\d)",
+    r"\b(?:wieder (?:erreichbar|für sie|im büro|da\b|zurück)|nach meiner rückkehr|ab dem \d|(?:kehre|komme)[^\n.]{0,30} zurück|rückkehr (?:am|:)|bis (?:zum |einschlie(?:ß|ss)lich )?\d)",
     r"\b(?:de retour|dès mon retour|à mon retour|jusqu'au|regreso|volveré|a mi regreso|hasta el|rientro|al mio rientro|fino al"
     r"|retorno|retornarei|até o dia|terug (?:op|vanaf)|weer (?:aanwezig|bereikbaar)|tot en met|wracam|po powrocie|do dnia"
     r"|tillbaka|åter (?:på|den)|tilbake|tilbage|palaan|zpět|po návratu|vrátím|вернусь|до \d)",

@@ -32,7 +32,7 @@ _PROGRAM = re2.compile(r"(?i)^(no-?reply|do-?not-?reply|system|administrator|adm
 _ERRORS = re2.compile(r"(?i)daemon|bounce|error")
 _SUBJECT = re2.compile(
     r"(?i)^(\W*\S*\W*)?(undeliver(able|ed)|delivery (status )?(notification|failure|failed|report|delayed|problem|error|unsuccessful)|(message|mail|e-?mail) delivery (has )?(fail|problem|error|status|unsuccess)|returned mail|returned to sender|"
-    r"mail (could not|failed|failure|delivery)|failure notice|failed delivery|failure delivery|delivery (has )?failed|non[- ]?deliver|nondeliverable|unable to deliver|mail system error|processing error|warning: (could not send|message )|message (could not|status|delay|not delivered|undeliv)|"
+    r"mail (could not|failed|failure|delivery)|failure notice|failed delivery|failure delivery|delivery (to \S+@\S+ )?(has )?failed|non[- ]?deliver|nondeliverable|unable to deliver|mail system error|processing error|warning: (could not send|message )|message (could not|status|delay|not delivered|undeliv)|"
     r"there was an error sending your mail|loop alert|bounced? mail|mail returned|rejected mail|error sending|email (bounce|could not|not delivered)|undeliverable|"
     r"unzustellbar|nicht zugestellt|nicht zustellbar|zustellung|mail nicht|"
     r"non remis|échec|echec|non distribu|notification d.état|"
@@ -46,7 +46,7 @@ _SUBJECT = re2.compile(
 )
 _FORWARDED = re2.compile(r"(?i)^\s*(re|fwd?|aw|wg|tr|rv|sv|vs|antw|odp|ynt|enc|rif|i|回复|转发|答复)\s*(\[\d+\])?\s*[:：]")
 _BODY = re2.compile(
-    r"(?i)(could|can|was|were|has|have)(n't| ?not)( yet)?( be| been)? (delivered|able to deliver)|not able to deliver|unable to deliver|undeliverable|deliver(y|ing) .{0,60}(fail|error|problem|delayed|unsuccess)|delivery (status|attempts)|(qmail-send|postfix|deliver|exim) program|mail delivery (agent|software|system)|"
+    r"(?i)(could|can|was|were|has|have)(n't|n’t| ?not)( yet)?( be| been)? (deliver(ed)?|able to deliver)|not able to deliver|unable to deliver|undeliverable|deliver(y|ing) .{0,60}(fail|error|problem|delayed|unsuccess)|delivery (status|attempts)|(qmail-send|postfix|deliver|exim) program|mail delivery (agent|software|system)|"
     r"failed (to deliver|addresses|recipients?)|did not reach|had (permanent|delivery|transient)|permanent (fatal )?error|following (address|recipient)\S* (\S+ ){0,3}(fail|had|could|reject)|returned (to sender|mail)|failure reasons|not listed in|message log follows|user unknown|unknown user|no such user|mailbox (is )?full|"
     r"error occurred while (trying|attempting) to deliver|transcript of session|problem(s)? delivering|trouble delivering|rejected recipient|bounced|returned because|has been returned|could not (be )?(sent|send)|not delivered|intended recipient:|invalid final delivery|delivery failed|duplicated message-id|exceed\S* (their|the|his|her) quota|encountered while trying to deliver|automatically rejected|nicht (zugestellt|ausgeliefert|übermittelt|erreichen)|konnte nicht|(übermittlung|zustellung) .{0,60}fehlgeschlagen|"
     r"n'a pas pu être|n'a pu être|non remis|no se (ha podido|pudo)|non (è stato possibile|recapita)|não (foi possível|pôde)|kon(den)? niet worden|niet (worden )?bezorgd|nie (została|zostały|mogła|mógł|można|udało się) .{0,40}(dostarcz|doręcz)|kunde inte levereras|kunne ikke leveres|ei voitu toimittaa|nemohla být doručena|nebylo možné doručit|teslim edilemedi|не (может быть|был|удалось) доставлен|невозможно доставить|送信できません|配信できません|送信に失敗|届けることができ|配送できません|配信に失敗|投递失败|无法(投递|发送|送达)|無法(投遞|傳送|送達)|被退回|退信|전송되지|전송에 실패|배달되지"
@@ -56,6 +56,7 @@ _DELAYED = re2.compile(
 )
 _MESSAGE_ID = re2.compile(r"(?im)^[ \t>|]*message-id:\s*<?([^\s<>]+@[^\s<>]*|[^\s<>]+)>?")
 _TOLD_ID = re2.compile(r"(?i)\bmessage[- ]?id(?:entifier)?[^<>\n@]{0,20}<?([^\s<>]+@[^\s<>]+)>?")  # in the words of a report
+_LOGGED_ID = re2.compile(r"(?i)\bmessage-id:[ \t]*<?([^\s<>]+@[^\s<>]+)>?")  # in the log of a session, which no recipient is
 _REFERENCES = re2.compile(r"(?im)^[ \t>|]*(?:references|in-reply-to):[ \t]*((?:.*\n?)(?:[ \t]+.*\n?)*)")
 _ID = re2.compile(r"<([^\s<>]+)>")
 _RETURN_PATH = re2.compile(r"(?im)^[ \t]*(?:return-path|from|sender|reply-to):.*?<?([^\s<>@]+@[^\s<>@\"]+)>?[ \t]*$")
@@ -240,7 +241,7 @@ def _action(group: StatusGroup, subject: str) -> BounceAction | None:
 
 def _from_prose(message: Message, report: str, returned: str) -> list[BouncedRecipient]:
     """The recipients of a report in free words."""
-    skip = _own_addresses(message, returned)
+    skip = _own_addresses(message, returned) | {found.group(1).lower() for found in _LOGGED_ID.finditer(report)}
     sender = next((address.email for address in message.from_), "")
     found = find_recipients(report, skip, sender.rpartition("@")[2] if sender.lower().startswith("mailer-daemon") else "")
     failed = [clean(name) or address_of(name) for value in message.header_all("X-Failed-Recipients") for name in value.split(",")]

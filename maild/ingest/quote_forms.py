@@ -25,6 +25,8 @@ _ATTRIBUTION = re2.compile(rf"(?i)^[\s\-*_]{{0,10}}\S.*({_WROTE}).*[:：]\s*\*?$
 _ATTRIBUTION_OPEN = re2.compile(r"(?i)^(on|le|il|am|op|el|em|den|w dniu|dnia)\b.*(wrote|a écrit|ha scritto|schrieb|schreef|escribió|escreveu|skrev|napisał(\(a\))?)\s*$")
 _DATED = re2.compile(rf"(?i)({_DIGIT_DATE})")
 _TIME = re2.compile(r"(?i)\b\d{1,2}\s?[:h時]\s?\d{2}\b|\d ?[ap]\.?m\b|\b(klo?|pukul)\.? ?\d")
+_CLOCK = re2.compile(r"\b\d{1,2}\s?[:h時]\s?\d{2}(:\d{2})?\b|(^|[^\d.])\d{1,2}\.\d{2}($|[^\d.])")
+_NUMBER = re2.compile(r"\d+")
 _ADDRESSED = re2.compile(r"\S@\S")
 _WITH_ADDRESS = re2.compile(r"<\s*[^<>\s]+@[^<>\s]+>")
 # no verb, but a date, a name and an address before the colon: "26.06.2014, 14:41, Jo <jo@a.example>:"
@@ -83,7 +85,7 @@ _TITLED_RULE = re2.compile(r"^[ \t]{0,4}[-_=—–‐]{2,}\s*[^-_=—–‐\s].{
 _DRAWN = frozenset("#=-_*—–|")
 _TITLE_STARTS = frozenset(["--", "__", "==", "——", "––", "‐‐"])
 _FOOTER = re2.compile(
-    r"(?i)^\W*(reply to this email directly|you (are receiving|received) this (message|e-?mail|because)|to (unsubscribe|respond|stop receiving)|unsubscribe|view it on|visit (this|the) (topic|group)|for more options, visit)"
+    r"(?i)^\W*(reply to this email directly|you (are receiving|received) this (message|e-?mail|because)|to (unsubscribe|respond|stop receiving)|unsubscribe(( from this \w+| here)?\W*$|\W*(https?:|<|mailto:))|view it on|visit (this|the) (topic|group)|for more options, visit)"
 )
 _MARKER = re2.compile(r"(?i)^[ \t>|*＞]{0,20}[-—–_=]{2,}\s*answer above this line\b")
 _BELOW = re2.compile(
@@ -163,7 +165,32 @@ def points_below(text: str) -> bool:
 
 
 def attribution_length(lines: list[str], at: int) -> int:
-    """How many lines from ``at`` are one attribution ("On … Jo Doe wrote:"); 0 for none. Looks at six lines at most."""
+    """How many lines from ``at`` are one attribution ("On … Jo Doe wrote:"); 0 for none. Looks at six lines at most.
+
+    Broken over several lines it begins at the last line at which it can: what stands above is what the writer says.
+    """
+    length = _joined_length(lines, at)
+    for later in range(at + 1, at + length):
+        if _joined_length(lines, later) != at + length - later:
+            continue
+        above = " ".join(line[:MAX_LINE].strip() for line in lines[at:later])
+        if not _DATED.search(above) or _tells_the_day(" ".join(line[:MAX_LINE].strip() for line in lines[later : at + length])):
+            return 0
+    return length
+
+
+def _tells_the_day(joined: str) -> bool:
+    """Whether a possible attribution is complete: it begins like one and has the day in it, not only the year or the time."""
+    if not _STARTS.match(joined) and not _WITH_ADDRESS.search(joined[: joined.rfind(">") + 1]):
+        return False
+    times = _CLOCK.findall(joined)
+    numbers = _NUMBER.findall(_CLOCK.sub(" ", _WITH_ADDRESS.sub(" ", joined)))
+    days = [number for number in numbers if len(number) < 3]
+    return bool(days) and (len(numbers) > 1 or bool(times))
+
+
+def _joined_length(lines: list[str], at: int) -> int:
+    """How many lines from ``at`` read as one attribution when they are joined; 0 for none."""
     first = lines[at][:MAX_LINE].strip()
     if not first or (first[-1] not in ":：" and not (_begins(first) and _STARTS.match(first)) and not ("@" in first and _WITH_ADDRESS.search(first)) and not (":" in first and _TIME.search(first) and _DATED.search(first))):
         return 0
@@ -174,12 +201,10 @@ def attribution_length(lines: list[str], at: int) -> int:
             part = part.lstrip("> ")  # "> wrote:" is what is left of a broken line
             if not part.lower().startswith("wrote"):
                 return 0
-        if not part and not joined[-1:].isalnum():
-            return 0
         if count > 1 and not lines[at + count - 2].strip() and part[:1] not in ("<", ""):
             return 0  # a blank line is crossed only within "Jo Doe / / <jo@a.example> wrote:"
-        if count > 1 and _STARTS.match(part) and _is_attribution(part):
-            return 0  # it begins only here; what stands above is somebody's own line, with a time of day in it
+        if not part and not joined[-1:].isalnum():
+            return 0
         joined = f"{joined} {part}".strip()
         if len(joined) > MAX_LINE:
             return 0
@@ -234,7 +259,12 @@ def header_block_length(lines: list[str], at: int, under_rule: bool = False) -> 
     an address or the time of day: so the fields of a contact form or a journey are no header. Below a drawn line
     (``under_rule``) two of the fields are enough, in whatever language the labels are if the first names an address.
     """
-    known = _known_block_length(lines, at, under_rule) if label_of(lines[at]) in ("from", "date", "subject") else 0
+    label = label_of(lines[at])
+    known = _known_block_length(lines, at, under_rule) if label in ("from", "date", "subject") else 0
+    if known and any(label_of(lines[n]) == label for n in range(at + 1, at + known)):
+        for later in range(at + 1, at + known):
+            if label_of(lines[later]) in ("from", "date", "subject") and later + _known_block_length(lines, later, under_rule) == at + known:
+                return 0  # "Date: any", says the writer, and the quoted header below has such a field of its own
     return known or (_unknown_block_length(lines, at) if under_rule else 0)
 
 

@@ -39,6 +39,7 @@ MAX_ANALYSED = 200_000  # characters; what is behind stays attached to what was 
 MAX_LINES = 5_000
 MAX_ROUNDS = 4  # a signature below a quotation below a signature …
 MAX_BANNER_LINES = 12
+WRAPPED_AT = (72, 78)  # characters; programs that break long lines do it between these
 SAME_WORDS = 0.95  # of the words, to take two texts for the same
 
 # lines that mail systems put on top of foreign mail; RE2, without case, at the start of a line
@@ -280,8 +281,13 @@ def _with_rule(lines: list[str], kinds: list[_Kind]) -> list[_Kind]:
 
 
 def _with_wraps(lines: list[str], kinds: list[_Kind]) -> list[_Kind]:
-    """Lines that a mail program broke off a long quoted line become quotation again."""
-    broken = False
+    """Lines that a mail program broke off a long quoted line become quotation again.
+
+    It can be an answer between the lines where it had room on the line above, and where it nearly had it and no other
+    line is broken so.
+    """
+    broken: list[int] = []
+    sure = False
     for number in range(1, len(kinds)):
         if kinds[number] is not _Kind.OWN or kinds[number - 1] is not _Kind.QUOTE:
             continue
@@ -289,9 +295,14 @@ def _with_wraps(lines: list[str], kinds: list[_Kind]) -> list[_Kind]:
         following = kinds[number + 1] if number + 1 < len(kinds) else _Kind.BLANK
         if following is not _Kind.QUOTE or len(before) < 60 or len(line) > 60 or not line[:1].islower():
             continue
+        width = len(before) + 1 + len(line.split(maxsplit=1)[0])
+        if width <= WRAPPED_AT[0]:
+            continue
         if before[-1] not in ".?!:" or (broken and before[-1] != "?"):
-            kinds[number] = _Kind.QUOTE
-            broken = True
+            broken.append(number)
+            sure = sure or width > WRAPPED_AT[1]
+    for number in broken if sure or len(broken) > 1 else ():
+        kinds[number] = _Kind.QUOTE
     return kinds
 
 

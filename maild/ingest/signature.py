@@ -7,6 +7,7 @@ import re2
 _DELIMITER = re2.compile(r"^[ \t]{0,2}(--|—|––|__|_{20,}|-- ?|--_)[ \t\x{a0}]*$")
 _STRICT = "-- "
 _FOOTER = re2.compile(r"(?i)mailing list|unsubscribe|lists?info|listinfo|https?://")
+MAX_NAME = 72  # characters of the first line of a signature
 MAX_SIGNATURE = 18  # lines below a delimiter that is not the strict one
 
 _DEVICE = (
@@ -46,7 +47,14 @@ _CLOSING = re2.compile(
     r"|(ystävällisin|parhain|terveisin|hyvää) ?(terveisin|päivänjatkoa)?|terv\.?|(s )?(pozdravem|přátelským pozdravem|úctou)|(s|se) pozdravem|с (уважением|наилучшими пожеланиями)|з повагою|(saygılarımla|saygılar|sevgiler|iyi çalışmalar)"
     r"|此致|祝好|敬具|以上)[\s,.!;:。、-]{0,4}$"
 )
+_KANA = re2.compile(r"[ぁ-ゖ]")
 _PARTICLES = frozenset(["von", "van", "de", "der", "den", "du", "da", "di", "la", "le", "dr", "zu", "al", "el", "bin", "and", "und", "et", "&", "y", "e", "i", "og", "och"])
+
+
+# what opens a request below the formula, capital or not: "Bitte Rückruf"
+_REQUESTS = frozenset(
+    ["please", "pls", "plz", "call", "urgent", "asap", "thanks", "thank", "ps", "p.s", "bitte", "danke", "dringend", "eilt", "merci", "urgente", "svp", "gracias", "favor", "por", "grazie", "obrigado", "obrigada", "bedankt", "graag", "dank", "dziękuję", "proszę", "pilne", "tack", "tak", "takk", "kiitos", "děkuji", "prosím", "спасибо", "срочно", "пожалуйста", "дякую", "прошу", "терміново", "teşekkürler", "lütfen", "acil"]
+)
 
 
 def is_phone_line(line: str) -> bool:
@@ -115,10 +123,16 @@ def _delimiter(lines: list[str]) -> int | None:
         below -= 1
         if written and len(line) < 100 and line.lstrip(" \t")[:1] in "-—–_" and _DELIMITER.match(line):
             strict = line.rstrip("\r") == _STRICT
-            if strict or (below <= MAX_SIGNATURE and (line.strip("_ ") != "" or _is_footer(lines[number + 1 :]))):
+            if strict or (below <= MAX_SIGNATURE and (_is_footer(lines[number + 1 :]) if line.strip("_ ") == "" else not _is_prose(lines[number + 1 :]))):
                 return number
         written += 1
     return None
+
+
+def _is_prose(lines: list[str]) -> bool:
+    """Whether the first line below goes on as text does, not as a name or a company."""
+    first = next((line.strip() for line in lines if line.strip()), "")
+    return len(first) > MAX_NAME and not _FOOTER.search(first[:200])
 
 
 def _is_footer(lines: list[str]) -> bool:
@@ -129,7 +143,7 @@ def _is_footer(lines: list[str]) -> bool:
 def _is_name(line: str) -> bool:
     """Whether a short line can be a name: at most five words, letters only, none of them in small letters."""
     words = line.strip(" \t*_/,.—–-").split()
-    if not words or len(words) > 5 or len(line) > 50:
+    if not words or len(words) > 5 or len(line) > 50 or words[0].lower() in _REQUESTS:
         return False
     return all(word.lower() in _PARTICLES or _is_capitalised(word) for word in words)
 
@@ -142,4 +156,7 @@ def _is_slash_name(line: str) -> bool:
 
 def _is_capitalised(word: str) -> bool:
     plain = word.replace("'", "").replace("’", "").replace("-", "").replace(".", "")
-    return plain.isalpha() and not plain[0].islower()
+    if not plain.isalpha() or plain[0].islower():
+        return False
+    # a script without capitals: a name is short there, and has no kana in it that sentences are built with
+    return plain[0].isupper() or (len(plain) <= 4 and not _KANA.search(plain))

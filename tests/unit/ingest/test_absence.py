@@ -125,6 +125,18 @@ PERSONAL = [
 ]
 
 
+# What Notes writes by itself, without any header: its subject, and when the person comes back.
+NOTES_CLIENT = [
+    ("Jo Doe ist außer Haus. (Rückkehr am 05.11.2026)", "Ich werde ab 01.11.2026 nicht im Büro sein. Ich kehre zurück am 05.11.2026."),
+    ("Jo Doe is out of the office (returning 05.11.2026)", "I will be out of the office starting 01.11.2026 and will not return until 05.11.2026."),
+]
+
+
+@pytest.mark.parametrize(("subject", "text"), NOTES_CLIENT)
+def test_a_note_that_tells_when_the_person_comes_back_is_automatic(subject: str, text: str) -> None:
+    assert absence_signs(Message(subject=subject, text=text), machine=False)
+
+
 def _mail(subject: str, text: str) -> Message:
     return Message(subject=subject, text=text, new_text=text)
 

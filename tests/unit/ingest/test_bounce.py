@@ -187,6 +187,11 @@ PROSE: dict[str, tuple[str, list[tuple[str, bool]]]] = {
     "a count of attempts says nothing of the address": ("Delivery failed 20 attempts: jo@shop.example\n\nOriginal message follows.\n\n" + RETURNED, [("jo@shop.example", False)]),
     "the mere word undeliverable neither": ("undeliverable to jo@shop.example\nOriginal message follows.\n\n" + RETURNED, [("jo@shop.example", False)]),
     "full-width punctuation beside the address": ("抱歉，您的邮件被退回来了……\n收件人：jo@shop.example\n\n退信原因：\n收件人不存在\n", [("jo@shop.example", True)]),
+    "the log of a session, with the id of our mail": (
+        "The attached message had PERMANENT fatal delivery errors!\n\n--- Session Transcript ---\n Sun 2026-11-01 10:00:01: *  From: desk@help.example\n Sun 2026-11-01 10:00:01: *  To: jo@shop.example\n"
+        " Sun 2026-11-01 10:00:01: *  Message-ID: <case.77.abc@help.example>\n Sun 2026-11-01 10:00:03: --> RCPT To:<jo@shop.example>\n Sun 2026-11-01 10:00:03: <-- 550 5.1.1 User unknown\n--- End Transcript ---\n",
+        [("jo@shop.example", True)],
+    ),
     "said in Portuguese": ("A sua mensagem não pôde ser entregue ao destinatário:\n\njo@shop.example: caixa postal inexistente\n", [("jo@shop.example", True)]),
     "said in Polish": ("Twoja wiadomość nie została dostarczona do:\n\njo@shop.example\nNieznany użytkownik\n", [("jo@shop.example", True)]),
     "said in Korean": ("메일 전송에 실패하였습니다.\n\n받는 사람 : jo@shop.example\n실패 사유 : 수신자를 찾을 수 없습니다\n", [("jo@shop.example", True)]),
@@ -229,6 +234,15 @@ def test_the_id_is_found_under_other_names(told_as: str) -> None:
     found = read(mail(f"I was unable to deliver your message to the following addresses:\n\njo@shop.example\n\nReason: 550 5.1.1 No such user\n{told_as}\n"))
     assert found is not None
     assert found.original_message_id == "case.77.abc@help.example"
+
+
+def test_a_service_that_gives_up_is_known_by_its_words_and_the_empty_envelope_sender() -> None:
+    words = "We couldn't deliver your message to jo@shop.example.\n\nReason: smtp;550 5.1.1 The account does not exist.\n"
+    source = mail(words, sender="Postbox <support@service.example>", subject="Delivery to jo@shop.example failed")
+    found = read_bounce(parse(source.encode()), null_sender=True)
+    assert found is not None
+    assert [(one.address, one.hard) for one in found.recipients] == [("jo@shop.example", True)]
+    assert read(source) is None  # a shop that failed to hand over a parcel writes so, too
 
 
 def test_a_filter_that_rejects_is_a_bounce() -> None:
@@ -343,6 +357,12 @@ class Said:
         Said("550 #5.1.0 Address rejected.", "5.1.0", True),
         Said("550 5.1.1 Recipient address rejected: {Gra2}", "5.1.1", True),
         Said("550 Adresse inexistante.", "5.1.1", True),
+        Said("Нет такого пользователя", "5.1.1", True),
+        Said("Почтовый ящик удалён", "5.1.1", True),
+        Said("Kein solcher Benutzer", "5.1.1", True),
+        Said("Das Postfach wurde nicht gefunden", "5.1.1", True),
+        Said("El usuario no fue encontrado", "5.1.1", True),
+        Said("Brak takiego konta", "5.1.1", True),
         Said("550 5.7.26 This mail is unauthenticated and has been blocked", "5.7.26", False),
         Said("552 RCPT TO:<jo@shop.example> User has exhausted allowed storage space", "5.2.2", False),
         Said("DNS Error: 12345 DNS type 'mx' lookup of shop.example responded with code NXDOMAIN", "5.1.2", True),

@@ -251,3 +251,52 @@ def test_banners_of_subjects_are_cut() -> None:
 def test_a_line_with_a_time_of_day_above_an_attribution_is_the_persons_own(own: str, gap: str) -> None:
     quoted = "On Mon, 23 Nov 2026 at 11:00, Example Support wrote:\n> foo\n> bar\n"
     assert new_text(f"Hello,\n\n{own}{gap}{quoted}", "") == f"Hello,\n\n{own}"
+
+
+LAST_LINES = [
+    "Sunday is fine", "4711", "1. yes\n2. no", "On Monday we tried it at 10:30", "12:30 is good", "It was on 2 Nov 2026", "Date: any", "The red one", "Am Montag geht es",
+    "Le lundi me va", "In the office: yes", "see 2.11.2026", "ask al@else.example", "Because:", "Den Drucker", "so be it", "\"both\" of them",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("attribution", ATTRIBUTIONS)
+@pytest.mark.parametrize("gap", ["\n", "\n\n"], ids=["right above", "blank line between"])
+def test_the_last_line_of_an_answer_is_no_part_of_the_attribution_below_it(attribution: str, gap: str) -> None:
+    lost = [own for own in LAST_LINES if new_text(f"Hello,\n\n{own}{gap}{attribution}\n> Which one?\n", "") != f"Hello,\n\n{own}"]
+    assert lost == []
+
+
+@pytest.mark.parametrize("own", LAST_LINES)
+def test_the_last_line_of_an_answer_is_no_part_of_the_header_below_it(own: str) -> None:
+    header = "From: Desk <desk@help.example>\nSent: Tuesday, November 3, 2026 10:04 AM\nTo: Jo\nSubject: Which one\n\nWhich one?\n"
+    assert new_text(f"Hello,\n\n{own}\n\n{header}", "") == f"Hello,\n\n{own}"
+
+
+def test_an_answer_in_small_letters_below_a_long_quoted_line_stays() -> None:
+    text = (
+        "On Tue, 3 Nov 2026 at 10:04, Desk <desk@help.example> wrote:\n> Which of the two printers on the second floor is the one that\nthe red one\n"
+        "> And please tell us the number of it as it stands on the back\n4711\n"
+    )
+    assert new_text(text, "") == text.rstrip()
+
+
+def test_a_line_that_a_program_broke_off_a_quoted_line_is_quoted_again() -> None:
+    long = "> The form asks for the serial number which stands on the back of your printer,\nbelow the plate.\n> Please send it.\n"
+    assert new_text(f"{ANSWER}\n\n{ATTRIBUTIONS[0]}\n{long}", "") == ANSWER
+
+
+@pytest.mark.parametrize("last", ["Viele Grüße\nJo\nBitte Rückruf", "以上\n電話ください", "祝好\n请尽快回电", "С уважением\nИван\nСрочно Позвоните"])
+def test_a_request_below_the_closing_formula_stays(last: str) -> None:
+    assert new_text(f"{ANSWER}\n\n{last}", "") == f"{ANSWER}\n\n{last}"
+
+
+def test_text_below_a_line_of_dashes_is_no_signature() -> None:
+    text = "Hello\n--\nThe second part, with a lot of text that somebody typed below two dashes, as some like them.\nMore.\n"
+    assert new_text(text, "") == text.rstrip()
+    assert new_text("Hello\n--\nJo Doe, Home Ltd\n+1 555 1234\n", "") == "Hello"
+
+
+def test_a_wish_to_be_unsubscribed_is_no_footer() -> None:
+    below = "> Our news\n> of today\n"
+    assert "Unsubscribe me from it" in new_text(f"Hello\n{ATTRIBUTIONS[0]}\n{below}Unsubscribe me from it, please\n", "")
+    assert new_text(f"{ANSWER}\n{ATTRIBUTIONS[0]}\n{below}Unsubscribe: https://news.example/u\n", "") == ANSWER
