@@ -153,12 +153,13 @@ def _print(
 ) -> None:
     errors = sum(fault.severity == "error" for fault in faults)
     warnings = len(faults) - errors
+    refused = [line for line in lines if not line["ok"]]
     if format is Format.JSON:
         from dataclasses import asdict
 
         show.as_json(
             {
-                "ok": not errors,
+                "ok": not errors and not refused,
                 "errors": errors,
                 "warnings": warnings,
                 "faults": [asdict(fault) for fault in faults],
@@ -173,6 +174,8 @@ def _print(
             place = f"file={fault.file}" + (f",line={fault.line},col={fault.column}" if fault.line else "")
             text = f"{fault.message}{f' ({fault.hint})' if fault.hint else ''}".replace("%", "%25")
             show.line(f"::{fault.severity} {place}::{text}")
+        for line in refused:
+            show.line(f"::error ::{line['what']}: {line['text']}".replace("%", "%25"))
         return
     for fault in faults:
         _fault(fault)
@@ -181,8 +184,9 @@ def _print(
     if unused:
         show.line(f"accepted, without effect in this version: {', '.join(unused)}")
     counted = ", ".join(
-        f"{n} {word}{'' if n == 1 else 's'}" for n, word in ((errors, "error"), (warnings, "warning")) if n
-    )
+        f"{n} {word}{'' if n == 1 else 's'}"
+        for n, word in ((errors, "error"), (warnings, "warning"), (len(refused), "connection fault")) if n
+    )  # fmt: skip
     if settings is not None and not errors:
         main, directory = settings.main, settings.directory
         many = f"{len(main.mailboxes)} mailboxes, {len(directory.groups)} groups, {len(settings.rules)} rules"

@@ -175,6 +175,9 @@ def test_connect_names_what_does_not_answer(run: Run, folder: Path, smarthost: i
     result = run("check", folder, "--connect")
     assert result.exit_code == 1
     assert "FAULT smarthost 127.0.0.1:1: " in result.stdout
+    assert result.stdout.splitlines()[-1].startswith(f"{folder}: 1 connection fault (")
+    assert json.loads(run("check", folder, "--connect", "--json").stdout)["ok"] is False
+    assert "::error ::smarthost 127.0.0.1:1: " in run("check", folder, "--connect", "--format", "github").stdout
 
 
 def test_init_writes_a_configuration_that_passes_and_sends_nothing(run: Run, tmp_path: Path) -> None:
