@@ -23,6 +23,7 @@ from maild.rules import autofill, explain
 from maild.rules.conditions import compile_node
 from maild.rules.engine import decide
 from maild.rules.facts import CaseFacts, ContactFacts, Facts, OrganisationFacts
+from maild.rules.lint import proof
 from maild.rules.operators import Context, domain_needle, list_entries
 from maild.rules.ruleset import compile_rules
 from maild.rules.view import View
@@ -199,6 +200,24 @@ def test_an_explanation_says_what_holds(when: dict[str, Any], facts: Facts) -> N
     check, view = compile_node(rule.when, context), View(facts)
     assert check.look(view).held == check.holds(view)
     assert compile_node(inverse.when, context).holds(view) is not check.holds(view)
+
+
+@given(st.lists(criteria(), min_size=2, max_size=5), mails())
+@settings(max_examples=400, deadline=None)
+def test_what_is_proved_of_criteria_is_so(written: list[dict[str, Any]], facts: Facts) -> None:
+    """Criteria that exclude each other hold for no mail, and what a tree covers holds wherever that tree does."""
+    both = [{"all": [one, other]} for one in written for other in written]
+    trees = [*written, *both, *({"all": [one], "none": [other]} for one in written for other in written)]
+    file = RuleFile.model_validate({"rules": [{"when": when} for when in trees], "conditions": CONDITIONS})
+    nodes = [rule.when for rule, _, _ in assemble({"rules/1.yaml": file}, ("rules/1.yaml",))]
+    view, context = View(facts), Context({"l": list_entries(LISTS["l"])})
+    held = [compile_node(node, context).holds(view) for node in nodes]
+    ways = [proof.branches(node, (":",)) for node in nodes]
+    assert not [tree for tree, holds, each in zip(trees, held, ways, strict=True) if holds and proof.never(each) is not None]
+    for one in range(len(written)):
+        for other in range(len(written)):
+            if held[one] and all(any(proof.covers(branch, wider) for wider in ways[other]) for branch in ways[one]):
+                assert held[other], (written[one], written[other])
 
 
 LABEL = st.text(st.characters(categories=["L", "Nd"]), min_size=1, max_size=12)

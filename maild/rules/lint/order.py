@@ -4,99 +4,148 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
+from maild.plain.fold import fold
 from maild.rules.engine import NAMED_ONLY
 from maild.rules.lint.findings import Finding, Rules
+from maild.rules.lint.proof import NEARLY_SINGLE, Branch, Part, alternatives, branches, covers, described, never
+from maild.rules.operators import domain_needle, is_needle
 from maild.rules.ruleset import named_kinds
-from maild.settings.criteria import ADDRESS, CRITERIA, AllOf, Criterion, Node
+from maild.settings.criteria import ADDRESS, CRITERIA, Criterion
+from maild.settings.rule_models import Rule
+
+# Operators whose values a criterion is filed under, the sharpest first.
+_FILED = ("is", "domain", "has_field", "matches", "starts_with", "ends_with", "words", "contains", "contains_all")
+_LONGEST = 60  # characters of a text whose pieces are looked up
 
 
-def _parts(node: Node | None) -> frozenset[Node]:
-    """The criteria that all hold where this tree holds."""
-    if node is None:
-        return frozenset()
-    return frozenset(node.items) if isinstance(node, AllOf) else frozenset((node,))
+def _keys(part: Part) -> list[object]:
+    """What a part is filed under: each value of its sharpest operator, else its field."""
+    if isinstance(part.node, Criterion) and not part.negated and part.field not in ("attachment", "received"):
+        operators = dict(part.node.operators)
+        sharpest = next((name for name in _FILED if name in operators), None)
+        if sharpest is not None:
+            return [(part.field, *_key(part.field, sharpest, value)) for value in operators[sharpest]]
+    return [(part.field, part.negated)]
 
 
-# Operators of which one of several values is enough.
-_ANY = frozenset(("is", "contains", "words", "starts_with", "ends_with", "matches", "domain", "has_field"))
+def _key(name: str, operator: str, value: str) -> tuple[str, str]:
+    match operator:
+        case "is":
+            return "is", is_needle(name, value)
+        case "domain":
+            return "domain", domain_needle(value)
+        case "has_field" | "matches":
+            return operator, value
+        case _:
+            return "piece", fold(value).strip()
 
 
-def _values(part: Node) -> tuple[str, str, frozenset[str]] | None:
-    """(criterion, operator, values) where the part is one criterion with one operator of which one value is enough."""
-    if isinstance(part, Criterion) and len(part.operators) == 1 and part.operators[0][0] in _ANY:
-        operator, values = part.operators[0]
-        return part.field, operator, frozenset(value if operator == "matches" else value.casefold() for value in values)
-    return None
-
-
-def _keys(part: Node, *, wider: bool = False) -> list[object]:
-    """What a part is found by: each of its values alone, else itself; ``wider``: also the domains that an address is in."""
-    asked = _values(part)
-    if asked is None:
-        return [part]
-    field, operator, values = asked
-    found: list[object] = [(field, operator, value) for value in values]
-    if wider and operator == "is" and CRITERIA.get(field) == ADDRESS:
-        found += [(field, "domain", domain) for value in values for domain in _domains(value)]
-    return found
-
-
-def _domains(address: str) -> list[str]:
-    labels = address.rpartition("@")[2].split(".")
-    return [".".join(labels[at:]) for at in range(len(labels))]
-
-
-def _covered(part: Node, parts: frozenset[Node]) -> bool:
-    """Whether this part of an earlier rule holds wherever all these parts of a later one do."""
-    asked = _values(part)
-    if part in parts or asked is None:
-        return part in parts
-    field, operator, values = asked
-    for other in parts:
-        narrower = _values(other)
-        if narrower is None or narrower[0] != field:
+def _wider_keys(part: Part) -> Iterator[object]:
+    """What all is filed under that could be wider than this part: its values, their pieces, the domains of addresses."""
+    yield part.field, part.negated
+    if not isinstance(part.node, Criterion) or part.negated or part.field in ("attachment", "received"):
+        return
+    for operator, values in part.node.operators:
+        if operator not in _FILED:
             continue
-        if narrower[1] == operator and narrower[2] <= values:
-            return True
-        if (operator, narrower[1]) == ("domain", "is") and all(not values.isdisjoint(_domains(each)) for each in narrower[2]):
-            return True
-    return False
+        for value in values:
+            key = _key(part.field, operator, value)
+            yield part.field, *key
+            if operator in ("is", "domain") and CRITERIA.get(part.field) == ADDRESS:
+                labels = domain_needle(value).split(".")
+                yield from ((part.field, "domain", ".".join(labels[at:])) for at in range(len(labels)))
+            if operator not in ("domain", "matches", "has_field"):
+                text = fold(value).strip()[:_LONGEST]
+                yield from ((part.field, "piece", text[a:b]) for a in range(len(text)) for b in range(a + 1, len(text) + 1))
+
+
+@dataclass(slots=True)
+class _Enders:
+    """The rules so far that end the search where they match, by what they could be wider than."""
+
+    filed: dict[object, list[tuple[int, Branch]]] = field(default_factory=dict)
+
+    def add(self, place: int, ways: tuple[Branch, ...]) -> None:
+        for branch in ways:
+            # under the part that fewest are filed under, so that a mailbox which all of them name costs nothing
+            rarest = min(branch, key=lambda part: (sum(len(self.filed.get(key, ())) for key in _keys(part)), repr(part)), default=None)
+            for key in (None,) if rarest is None else _keys(rarest):
+                self.filed.setdefault(key, []).append((place, branch))
+
+    def before(self, branch: Branch) -> Iterator[tuple[int, Branch]]:
+        """The rules that may match wherever this branch holds, in order, with what they ask there."""
+        wanted = dict.fromkeys([None, *(key for part in branch for key in _wider_keys(part))])
+        found = {(place, other) for key in wanted for place, other in self.filed.get(key, ())}
+        yield from sorted((each for each in found if covers(branch, each[1])), key=lambda each: each[0])
 
 
 def _unreachable(rules: Rules) -> Iterator[Finding]:
-    """A rule that matches only where an earlier one, which ends the search, has matched already."""
-    by_key: dict[object, list[int]] = {}
+    """A rule that matches only where earlier ones, which end the search, have matched already."""
+    enders = _Enders()
     for place, rule in enumerate(rules.rules):
         if not rule.enabled:
             continue
-        parts = _parts(rule.when)
+        ways = ways_of(rule)
         kinds = named_kinds(rule.when)
-        wanted = [None, *(key for part in parts for key in _keys(part, wider=True))]
-        for other in sorted({other for key in wanted for other in by_key.get(key, ())}):
-            first = rules.rules[other]
-            same = _parts(first.when)
-            if not all(_covered(part, parts) for part in same) or first.applies_to not in (rule.applies_to, "all"):
-                continue
-            if kinds & NAMED_ONLY and not kinds <= named_kinds(first.when):
-                continue
-            why = (
-                "has no criteria"
-                if not same
-                else "has the same criteria"
-                if same == parts
-                else "has fewer of the same criteria"
-                if same <= parts
-                else "has wider criteria"
-            )
-            yield Finding(place, ("name",), f"it is never reached: rule {first.name!r} before it {why} and ends the search",
-                          f"move it before {first.name!r}, or give that one continue: true")  # fmt: skip
-            break
+        taken: list[tuple[int, Branch, Branch]] = []
+        for branch in ways:
+            taken += next(([(other, asked, branch)] for other, asked in enders.before(branch)
+                           if rules.rules[other].applies_to in (rule.applies_to, "all")
+                           and not (kinds & NAMED_ONLY and not kinds <= named_kinds(rules.rules[other].when))), [])  # fmt: skip
+        if ways and len(taken) == len(ways):
+            names = list(dict.fromkeys(repr(rules.rules[other].name) for other, _, _ in taken))
+            if len(names) == 1:
+                told, hint = f"rule {names[0]} before it {_why(taken)} and ends the search", f"move it before {names[0]}, or give that one continue: true"
+            else:
+                told, hint = f"rules {' and '.join(names)} before it match all of its mail and end the search", "move it before them"
+            yield Finding(place, ("name",), f"it is never reached: {told}", hint)
         if rule.ends_search() and rule.until is None and not any(each.required for each in rule.extract):
-            # under the part that fewest rules are filed under, so that a mailbox which all of them name costs nothing
-            rarest = min(parts, key=lambda part: (sum(len(by_key.get(key, ())) for key in _keys(part)), repr(part)), default=None)
-            for key in (None,) if rarest is None else _keys(rarest):
-                by_key.setdefault(key, []).append(place)
+            enders.add(place, ways)
+
+
+def _why(taken: list[tuple[int, Branch, Branch]]) -> str:
+    if all(not asked for _, asked, _ in taken):
+        return "has no criteria"
+    if all(asked == branch for _, asked, branch in taken):
+        return "has the same criteria"
+    if all(asked <= branch for _, asked, branch in taken):
+        return "has fewer of the same criteria"
+    return "has wider criteria"
+
+
+def ways_of(rule: Rule) -> tuple[Branch, ...]:
+    """The ways in which a rule's criteria can hold."""
+    return branches(rule.when, rule.case.autofill.delimiter if rule.case is not None and rule.case.autofill is not None else (":",))
+
+
+def _never(rules: Rules) -> Iterator[Finding]:
+    """Criteria that exclude each other, so that no mail has all of them."""
+    for place, rule in enumerate(rules.rules):
+        if rule.when is None:
+            continue
+        clash = never(ways_of(rule))
+        if clash is not None:
+            yield _excluded(place, clash, "")
+            continue
+        for number, tree in alternatives(rule.when):
+            clash = never(branches(tree))
+            if clash is not None:
+                yield _excluded(place, clash, f" by number {number + 1} under any")
+
+
+def _excluded(place: int, clash: tuple[Part, Part], where: str) -> Finding:
+    one, other = clash
+    if one == other:
+        return Finding(place, ("when", one.field), f"it can never match{where}: no value has {described(one)}", "one of the two is too much")
+    both = f"{described(one)}, and {described(other)}"
+    if one.field in NEARLY_SINGLE and one.field == other.field and not other.negated:
+        said = f"it can only match mail with several people in From{where}: {both}"
+    else:
+        said = f"it can never match{where}: no mail has both {both}"
+    alike = one.field == other.field and not one.negated and not other.negated
+    return Finding(place, ("when", other.field), said, f"a list means any of them: {one.field}: [one, other]" if alike else "take one of the two out")
 
 
 def _same_names(rules: Rules) -> Iterator[Finding]:
@@ -115,4 +164,4 @@ def _continue(rules: Rules) -> Iterator[Finding]:
             yield Finding(place, ("continue",), f"continue has no effect: {end} ends the search", "leave continue out")
 
 
-CHECKS = (_unreachable, _same_names, _continue)
+CHECKS = (_unreachable, _never, _same_names, _continue)
