@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from maild.settings.criteria import Faults, scalar
 from maild.settings.faults import nearest
+from maild.settings.refused import Faults
 from maild.settings.rule_values import Texts, is_target, known_targets, listed
-from maild.settings.values import Model
+from maild.settings.values import Model, scalar
 
 
 class Mapped(Model):

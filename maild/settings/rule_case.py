@@ -6,11 +6,12 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, model_validator
 
-from maild.settings.criteria import ATTACHMENT, RECEIVED, find_field, scalar
+from maild.settings.criteria import ATTACHMENT, RECEIVED
 from maild.settings.faults import nearest
+from maild.settings.reading_criteria import find_field
 from maild.settings.rule_autofill import Autofill
 from maild.settings.rule_values import Raise, SetValues, Template, Texts, listed
-from maild.settings.values import Duration, Model
+from maild.settings.values import Duration, Model, scalar
 
 
 class GroupBy(Model):

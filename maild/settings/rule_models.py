@@ -23,7 +23,8 @@ from pydantic import (
 )
 
 from maild.plain import patterns
-from maild.settings.criteria import ADDRESS, TEXT, AllOf, AnyOf, Criterion, Named, NoneOf, find_field, parse_when, plain
+from maild.settings.criteria import ADDRESS, TEXT, AllOf, AnyOf, Criterion, Named, NoneOf, plain
+from maild.settings.reading_criteria import find_field, parse_when
 from maild.settings.rule_case import CaseActions
 from maild.settings.rule_tests import RuleTest
 from maild.settings.rule_values import Texts, listed

@@ -7,9 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, model_validator
 
 from maild.model.message import Automatic, MessageKind
-from maild.settings.criteria import scalar
 from maild.settings.faults import nearest
-from maild.settings.values import Model, OneOrMore
+from maild.settings.values import Model, OneOrMore, scalar
 
 
 def _text(value: Any) -> Any:

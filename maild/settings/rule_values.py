@@ -13,9 +13,9 @@ from pydantic import BeforeValidator, Field, ModelWrapValidatorHandler, Validati
 
 from maild.model.case import CHANNEL_WORDS, PRIORITY_WORDS, STATUS_WORDS, Channel, Priority, Status
 from maild.plain import sandbox
-from maild.settings.criteria import Faults, scalar
 from maild.settings.faults import nearest
-from maild.settings.values import Model
+from maild.settings.refused import Faults
+from maild.settings.values import Model, scalar
 
 HOW = ("round_robin", "least_busy")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
@@ -113,3 +113,10 @@ class Secret(Model):
         if sum(place is not None for place in (self.credential, self.env, self.file)) != 1:
             raise ValueError("a secret has exactly one place\nwrite {credential: NAME}, {env: NAME} or {file: PATH}")
         return self
+
+
+def scalar(value: Any) -> str:
+    """A single value as the text that it was written as: true and false, dates, numbers."""
+    return (
+        str(value).lower() if isinstance(value, bool) else value.isoformat() if isinstance(value, date) else str(value)
+    )

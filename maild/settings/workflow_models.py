@@ -82,7 +82,7 @@ def _criteria(written: dict[str, Any]) -> tuple[Any, ...]:
     """The criteria of rules that these keys mean. Raises ValidationError with each fault at its key."""
     if not written:
         return ()
-    from maild.settings.criteria import criterion  # brings the patterns' library along, which few commands need
+    from maild.settings.reading_criteria import criterion  # brings the patterns' library along, which few commands need
 
     found, faults = [], []
     for key, value in written.items():

@@ -27,7 +27,7 @@ from maild.rules.lint import proof
 from maild.rules.operators import Context, domain_needle, list_entries
 from maild.rules.ruleset import compile_rules
 from maild.rules.view import View
-from maild.settings.criteria import parse_when
+from maild.settings.reading_criteria import parse_when
 from maild.settings.rule_models import RuleFile
 from maild.settings.rule_sets import assemble
 

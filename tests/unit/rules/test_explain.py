@@ -49,7 +49,7 @@ def test_lines_say_which_rule_which_words_and_who_won() -> None:
         "label 'Urgency' -> status: bad  (not used: is no status)",
         "priority = high  by rule 'VIP'",
         "priority = low  by rule 'Broken'  (not used: rule VIP set it)",
-        'note: Urgency: "bad" is no status; kept new',
+        'note: Urgency: "bad" is no status; kept what the case has',
     ):  # fmt: skip
         assert line in said, "\n".join(said)
 
