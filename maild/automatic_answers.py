@@ -114,6 +114,8 @@ def acknowledge(
 
 def _answers_to(desk: Desk, message: Message) -> list[dict[str, str]]:
     """The published answers that fit what the customer writes."""
+    if not faq.any_published(desk.connection):
+        return []
     wanted = suggestions.words_of(f"{message.subject}\n{message.new_text}")[: suggestions.LOOKED_AT]
     beginnings = list(dict.fromkeys(word[: suggestions.BEGINNING] for word in wanted))
     found = faq.published_with(desk.connection, beginnings, message.language)

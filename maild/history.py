@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 
 from maild import clock
 from maild.ingest.addresses import lenient_date
-from maild.ingest.identity import digest, has_identity, peek
+from maild.ingest.identity import know
 from maild.log import get_logger
 from maild.model.case import Status
 from maild.model.message import SENT, Door, Envelope
@@ -163,7 +163,8 @@ def _counted(disposition: str) -> str:
 
 
 def _arrival(raw: bytes, to: str, mailboxes: tuple[str, ...], agent: str) -> Arrival:
-    seen = peek(raw)
+    known = know(raw)
+    seen = known.peek
     now = clock.now()
     at = lenient_date(seen.date) if seen.date else None
     if at is None or at > now + timedelta(days=1) or at.year < 1980:
@@ -174,6 +175,6 @@ def _arrival(raw: bytes, to: str, mailboxes: tuple[str, ...], agent: str) -> Arr
         client=f"{SENT}import" if agent else "", login=agent or None,
     )  # fmt: skip
     return Arrival(
-        envelope=envelope, digest=digest(raw), identified=has_identity(raw), message_id=seen.message_id,
+        envelope=envelope, digest=known.digest, identified=known.named, message_id=seen.message_id,
         subject=seen.subject, sender=sender, conversation=seen.conversation, mailboxes=mailboxes,
     )  # fmt: skip

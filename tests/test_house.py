@@ -58,6 +58,7 @@ DOORS = {
     "typer": {"maild.cli"},
     "rich": {"maild.cli.show"},
     "oauthlib": {"maild.ingest"},
+    "orjson": {"maild.plain.jsontext"},
     "pycld2": {"maild.ingest.language"},
     "publicsuffixlist": {"maild.plain.domains"},
 }

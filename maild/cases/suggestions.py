@@ -57,7 +57,9 @@ _EVERYWHERE = frozenset(_COMMON.split())
 
 def words_of(text: str) -> list[str]:
     """The words of a text that say what it is about, folded, each once, in order."""
-    plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", fold(text)))
+    plain = fold(text)
+    if not plain.isascii():
+        plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", plain))
     return list(dict.fromkeys(word for word in _WORD.findall(plain) if word not in _EVERYWHERE))
 
 

@@ -33,7 +33,25 @@ class Peek:
     from_: str = ""
 
 
-def _head(raw: bytes) -> tuple[dict[bytes, list[bytes]], int, bytes]:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a door stores of a mail: ``digest`` is its identity, ``named`` whether it says itself which one it is."""
+
+    digest: str
+    named: bool
+    peek: Peek
+
+
+_Head = tuple[dict[bytes, list[bytes]], int, bytes]
+
+
+def know(raw: bytes) -> Known:
+    """`digest`, `has_identity` and `peek` of a mail, with one look at its header. Never raises."""
+    head = _head(raw)
+    return Known(_digest(head), _named(head), _peek(head))
+
+
+def _head(raw: bytes) -> _Head:
     """The fields of the header block by lower-case name, the place of the body, and the bytes they are in."""
     data = header.line_ends(raw)
     fields, body, _ = header.fields(data, header.leading_blank(data), len(data))
@@ -49,7 +67,11 @@ def digest(raw: bytes) -> str:
     Trace fields, spam headers and the like are not in it; white space in fields counts as one blank, since servers
     fold anew.
     """
-    fields, body, data = _head(raw)
+    return _digest(_head(raw))
+
+
+def _digest(head: _Head) -> str:
+    fields, body, data = head
     sha = hashlib.sha256()
     for name in FIELDS:
         for value in fields.get(name, ()):
@@ -79,13 +101,21 @@ def digest(raw: bytes) -> str:
 
 def has_identity(raw: bytes) -> bool:
     """Whether a mail says which one it is, by Message-ID or Date; one without is a repeat only within an hour."""
-    fields, _, _ = _head(raw)
+    return _named(_head(raw))
+
+
+def _named(head: _Head) -> bool:
+    fields, _, _ = head
     return any(value.strip() for name in (b"message-id", b"date") for value in fields.get(name, ()))
 
 
 def peek(raw: bytes) -> Peek:
     """The few fields that a door stores, out of the header block alone. Never raises."""
-    fields, _, _ = _head(raw)
+    return _peek(_head(raw))
+
+
+def _peek(head: _Head) -> Peek:
+    fields, _, _ = head
 
     def text(name: bytes) -> str:
         return header.value(fields[name][0]) if name in fields else ""

@@ -26,10 +26,10 @@ class Disposition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Keep the mail back. ``for_`` is how long, None without end; ``then`` is discard, case or keep."""
+    """Keep the mail back. ``lasting`` is how long, None without end; ``then`` is discard, case or keep."""
 
     reason: str
-    for_: timedelta | None = None
+    lasting: timedelta | None = None
     then: str = "keep"
 
 

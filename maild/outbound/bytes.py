@@ -21,6 +21,7 @@ _CONTENT_ID = re.compile(r"[!-;=?-~]{1,250}\Z")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.+ ()-]{1,60}\Z")
 # What a body of 7 bit cannot have or is better without: NUL, our boundaries, long lines, blanks at their ends, mbox's mark.
 _NOT_7BIT = re.compile(rb"\0|=_|[^\r\n]{79}|[ \t](?:\r\n|\Z)|(?m:^From )")
+_FOREIGN = bytes(range(127, 256))
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 
 Part = tuple[list[tuple[str, str]], bytes]  # header fields, encoded body (ends with CRLF)
@@ -80,7 +81,7 @@ def _text(text: str, kind: str) -> Part:
 def _encoded(data: bytes) -> tuple[str, bytes]:
     if data.isascii() and not _NOT_7BIT.search(data):
         return "7bit", data
-    if sum(byte > 126 for byte in data) * 6 > len(data):
+    if (len(data) - len(data.translate(None, _FOREIGN))) * 6 > len(data):
         return "base64", _base64(data)
     # b2a_qp leaves "From " as it is, which mbox software changes; a mail that is signed must not be changed.
     printable = binascii.b2a_qp(data, istext=True, header=False)

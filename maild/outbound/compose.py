@@ -223,6 +223,8 @@ def _bare(subject: str, tag: str) -> str:
 
 
 def _without(line: str, tag: str) -> str:
+    if tag not in line:
+        return headers.one_line(line)
     return headers.one_line(re.sub(rf"{re.escape(tag)}(?!\d)", " ", line)) if tag else line
 
 

@@ -12,6 +12,8 @@ from markupsafe import Markup, escape
 # A link ends before the punctuation of the sentence that it stands in.
 _LINK = re.compile(r"""(?:https?://|mailto:)[^\s<>"'`{}|\\^]*[^\s<>"'`{}|\\^.,;:!?)\]]""", re.IGNORECASE)
 
+_RUNS = re.compile(r"(?m)^ +| {2,}")
+
 _TAGS = {
     "a", "abbr", "b", "blockquote", "br", "code", "dd", "del", "div", "dl", "dt", "em", "h1", "h2", "h3", "h4", "h5",
     "h6", "hr", "i", "img", "ins", "li", "ol", "p", "pre", "s", "small", "span", "strong", "sub", "sup", "table",
@@ -34,27 +36,26 @@ PAGE = Markup(
 
 def paragraphs(text: str) -> Markup:
     """Plain text as HTML: a paragraph for each block of lines, ``<br>`` for line breaks, web addresses as links."""
-    blocks = re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n").replace("\r", "\n").strip("\n"))
-    return Markup("\n").join(
-        Markup("<p>{}</p>").format(_linked(block.strip("\n"))) for block in blocks if block.strip()
-    )
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").strip("\n")
+    blocks = [block.strip("\n") for block in re.split(r"\n[ \t]*\n", lines) if block.strip()]
+    return Markup("\n".join(f"<p>{_linked(block)}</p>" for block in blocks))
 
 
-def _linked(text: str) -> Markup:
-    out: list[Markup] = []
+def _linked(text: str) -> str:
+    out: list[str] = []
     end = 0
     for link in _LINK.finditer(text):
-        out.append(_lines(text[end : link.start()]))
-        out.append(Markup('<a href="{0}">{0}</a>').format(link[0]))
+        address = str(escape(link[0]))
+        out += [_lines(text[end : link.start()]), f'<a href="{address}">{address}</a>']
         end = link.end()
     out.append(_lines(text[end:]))
-    return Markup("").join(out)
+    return "".join(out)
 
 
-def _lines(text: str) -> Markup:
+def _lines(text: str) -> str:
     # Indented lines and runs of spaces keep their shape: people send tables and code.
-    shaped = re.sub(r"(?m)^ +| {2,}", lambda run: "\u00a0" * len(run[0]), text)
-    return Markup(str(escape(shaped)).replace("\n", "<br>\n"))
+    shaped = _RUNS.sub(lambda run: "\u00a0" * len(run[0]), text)
+    return str(escape(shaped)).replace("\n", "<br>\n")
 
 
 def cleaned(html: str) -> Markup:

@@ -15,6 +15,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 ID_LENGTH = 75  # with the angle brackets: Python's email package makes ids of 78 and more into encoded-words
 SIGNATURE_LENGTH = 26  # base32 characters of 5 bits: 130 bits of HMAC-SHA-256
@@ -154,6 +155,7 @@ def is_loop_mark(keyring: Keyring, value: str) -> bool:
     return verify_token(keyring, "loop", value.strip()) is not None
 
 
+@lru_cache(maxsize=1024)
 def _signature(key: bytes, purpose: str, keyid: str, parts: tuple[str, ...]) -> str:
     # A key for each purpose; the parts cannot hold the separator, so no two lists of parts give the same text.
     purpose_key = hmac.digest(key, b"maild " + purpose.encode("utf-8"), hashlib.sha256)

@@ -17,7 +17,7 @@ from maild import clock
 from maild.errors import ConfigError, StoreUnavailable, TransientError
 from maild.ingest import pipe, smtp
 from maild.ingest.addresses import read as addresses_in
-from maild.ingest.identity import digest, has_identity, peek
+from maild.ingest.identity import know
 from maild.log import get_logger
 from maild.model.message import Door, Envelope
 from maild.model.refusal import Refusal
@@ -40,10 +40,11 @@ TICK_SECONDS = 2.0
 
 def arrival(envelope: Envelope, addresses: Addresses) -> Arrival:
     """What is stored of an envelope: its identity and what its header says of itself."""
-    seen = peek(envelope.raw)
+    known = know(envelope.raw)
+    seen = known.peek
     senders = addresses_in(seen.from_)
     return Arrival(
-        envelope=envelope, digest=digest(envelope.raw), identified=has_identity(envelope.raw),
+        envelope=envelope, digest=known.digest, identified=known.named,
         message_id=seen.message_id, subject=seen.subject, sender=senders[0].email if senders else "",
         conversation=seen.conversation, mailboxes=addresses.mailboxes_of(envelope.rcpt_tos),
     )  # fmt: skip

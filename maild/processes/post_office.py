@@ -288,6 +288,7 @@ class PostOffice:
         return [
             Tick("heartbeat", HEARTBEAT, in_thread(self._heartbeat)),
             Tick("beat", timedelta(seconds=1), in_thread(self._beat)),
+            Tick("log", timedelta(milliseconds=500), in_thread(lambda _now: self.store.empty_log())),
             Tick("webhooks", timedelta(seconds=2), in_thread(lambda now: webhooks.deliver(self.store, now))),
             Tick("canary", timedelta(seconds=5), in_thread(Canary(self.store, self.settings).look)),
             Tick("backlog", timedelta(seconds=1), in_thread(self._look_at_backlog)),

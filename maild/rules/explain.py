@@ -1,65 +1,11 @@
-"""This is where maild says why it decided so: as data for the database and `--json`, and as lines for people."""
+"""This is where maild says to people why it decided so, line by line; as data a decision goes as it is (`plain.jsontext`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
-from datetime import date, datetime, timedelta
-from decimal import Decimal
-from enum import Enum
-from typing import Any
+from collections.abc import Iterator
+from datetime import timedelta
 
 from maild.model.decision import Condition, Decision, Disposition, Tried, Values
-
-_NAMES: dict[type, tuple[tuple[str, str], ...]] = {}  # of dataclasses: the fields and the names they are shown by
-_AS_THEY_ARE = frozenset((str, int, bool, float, type(None)))
-
-
-def plain(value: Any) -> Any:
-    """Any value of the model as what JSON knows: durations in seconds, times and days as ISO text, enums as their word."""
-    kind = type(value)
-    if kind in _AS_THEY_ARE:
-        return value
-    if kind is Tried:  # a trace has hundreds of these and of their conditions, so they do without what follows
-        return {"rule": value.rule, "matched": value.matched, "condition": _plain_condition(value.condition), "why": value.why}
-    names = _NAMES.get(kind)
-    if names is None:
-        names = _NAMES[kind] = _names(kind)
-    if names:
-        return {shown: plain(getattr(value, name)) for name, shown in names}
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, Mapping):
-        return {str(key): plain(below) for key, below in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(each) for each in (sorted(value) if isinstance(value, set | frozenset) else value)]
-    if isinstance(value, timedelta):
-        return int(value.total_seconds())
-    if isinstance(value, date | datetime):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return float(value)
-    return value
-
-
-def _plain_condition(value: Condition | None) -> dict[str, Any] | None:
-    if value is None:
-        return None
-    return {
-        "text": value.text, "held": value.held, "seen": value.seen, "words": list(value.words),
-        "parts": [_plain_condition(part) for part in value.parts],
-    }  # fmt: skip
-
-
-def _names(kind: type) -> tuple[tuple[str, str], ...]:
-    """The fields of a dataclass with the names they are shown by; a trace has hundreds of the same few classes."""
-    return tuple((each.name, each.name.rstrip("_")) for each in fields(kind)) if is_dataclass(kind) else ()
-
-
-def trace_json(decision: Decision) -> dict[str, Any]:
-    """The whole decision with its trace, ready for json.dumps."""
-    made: dict[str, Any] = plain(decision)
-    return made
 
 
 def lines(decision: Decision) -> list[str]:
@@ -80,7 +26,7 @@ def _outcome(decision: Decision) -> Iterator[str]:
             yield f"a case in mailbox {decision.mailbox}{because or ' (no rule decided; the mailbox does)'}"
         case Disposition.HOLD:
             hold = decision.hold
-            until = f" for {_span(hold.for_)}, then {hold.then}" if hold is not None and hold.for_ is not None else ""
+            until = f" for {_span(hold.lasting)}, then {hold.then}" if hold is not None and hold.lasting is not None else ""
             yield f"held{because}: {decision.reason}{until}"
         case Disposition.DISCARD:
             yield f"discarded{because}: {decision.reason}"

@@ -15,7 +15,6 @@ from maild.model.outbox import Draft, OutgoingKind, PartRef
 from maild.plain.domains import fold_address
 from maild.plain.tokens import verify_id
 from maild.rules.engine import decide
-from maild.rules.explain import trace_json
 from maild.settling import answering, facts
 from maild.settling.matter import Matter, Settled
 from maild.store import cases, outbox, people
@@ -48,7 +47,7 @@ def bounce(matter: Matter, mailbox: str) -> Settled:
     thread = Thread(case=case, by="signed id" if case else "")
     decision = decide(matter.office.ruleset, facts.gather(matter, mailbox, thread))
     if decision.rules:
-        matter.trace["decision"] = trace_json(decision)
+        matter.trace["decision"] = decision
     match decision.disposition:
         case Disposition.DISCARD:
             return matter.end("discarded", reason=decision.reason)
@@ -107,7 +106,7 @@ def _mark_undeliverable(matter: Matter, report: BounceReport, numbers: Sequence[
 def held(matter: Matter, decision: Decision, mailbox: str) -> Settled:
     """A rule or the mailbox holds it."""
     hold = decision.hold
-    until = matter.now + hold.for_ if hold and hold.for_ else None
+    until = matter.now + hold.lasting if hold and hold.lasting else None
     return matter.hold(mailbox, decision.reason, until, hold.then if hold else "keep")
 
 

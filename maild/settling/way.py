@@ -25,7 +25,6 @@ from maild.office import Office
 from maild.plain.domains import fold_address
 from maild.reading import Reading, read
 from maild.rules.engine import decide
-from maild.rules.explain import trace_json
 from maild.rules.remembered import remember
 from maild.schedule import surveys
 from maild.settling import answering, ends, facts, opening, updating
@@ -155,7 +154,7 @@ def _as_any(matter: Matter, thread: Thread, mailbox: str, others: Sequence[str])
     known = facts.gather(matter, mailbox, thread, follow_up_of)
     matter.trace["facts"] = remember(known)  # for replay: what the message itself does not hold
     decision = decide(matter.office.ruleset, known)
-    matter.trace["decision"] = trace_json(decision)
+    matter.trace["decision"] = decision
     settled = _act(matter, decision, thread, follow_up_of, others)
     settled.decision = decision
     return settled

@@ -77,6 +77,14 @@ _TSVECTOR = text(
 )
 
 
+_any_published = select(faq.c.id).where(faq.c.status == "published").limit(1)
+
+
+def any_published(connection: Connection) -> bool:
+    """Whether there is an entry that customers may be told of."""
+    return connection.execute(_any_published).scalar() is not None
+
+
 def published_with(connection: Connection, beginnings: Sequence[str], language: str, most: int = 20) -> list[Entry]:
     """The published entries in which words begin so, the likeliest first, as the engine ranks them (FTS5, tsvector);
     of another language than this none. ``beginnings`` are letters only."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.engine import Row
 
 from maild.model.spool import SpoolState
@@ -70,9 +70,12 @@ def refuse_from(connection: Connection, address: str, by: str, now: datetime) ->
     connection.execute(insert(never), {"address": address, "by": by, "at": now})
 
 
+_refused_by = select(never.c.by).where(never.c.address == bindparam("address"))
+
+
 def refused_by(connection: Connection, address: str) -> str | None:
     """Who wants no mail from this (folded) address, None where it is welcome."""
-    by: str | None = connection.execute(select(never.c.by).where(never.c.address == address)).scalar()
+    by: str | None = connection.execute(_refused_by, {"address": address}).scalar()
     return by
 
 

@@ -1,7 +1,7 @@
 """This is where rows are inserted: most of what one mail costs the database are a dozen and a half of them.
 
 SQLAlchemy puts the SQL together once for a table and the columns given; after that only the values are turned into the
-driver's, by their columns' types. That is a fifth of what executing the statement itself costs.
+driver's, by their columns' types, and the driver's own cursor runs it: a twentieth of what executing the statement costs.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Dialect, Insert, Table, insert
+from sqlalchemy import Connection, Dialect, Insert, Table, insert
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import DBAPIError
 
 Row = Mapping[str, Any]
 
@@ -25,7 +26,7 @@ def insert_rows(connection: Connection, table: Table, rows: Row | Sequence[Row])
 def insert_or_ignore(connection: Connection, table: Table, rows: Row | Sequence[Row]) -> int:
     """Insert rows; those whose key is there already are left as they are. Returns how many of one row are new (psycopg
     does not count those of a list)."""
-    return int(_execute(connection, _ignoring(table, connection.dialect.name), rows).rowcount)
+    return _execute(connection, _ignoring(table, connection.dialect.name), rows)
 
 
 @cache
@@ -41,11 +42,23 @@ def _ignoring(table: Table, dialect: str) -> Insert:
     return made
 
 
-def _execute(connection: Connection, statement: Insert, rows: Row | Sequence[Row]) -> CursorResult[Any]:
-    first = rows if isinstance(rows, Mapping) else rows[0]
-    sql, values = _driver(statement, connection.dialect, tuple(first))
-    given: Any = values(rows) if isinstance(rows, Mapping) else list(map(values, rows))
-    return connection.exec_driver_sql(sql, given, execution_options={"preserve_rowcount": True})
+def _execute(connection: Connection, statement: Insert, rows: Row | Sequence[Row]) -> int:
+    """Run it; returns how many rows the driver says it inserted. Raises DBAPIError, as SQLAlchemy does."""
+    every: Sequence[Row] = [rows] if isinstance(rows, Mapping) else rows
+    sql, values = _driver(statement, connection.dialect, tuple(every[0]))
+    given = [values(row) for row in every]
+    errors: type[Exception] = connection.dialect.loaded_dbapi.Error
+    cursor = connection.connection.cursor()
+    try:
+        if len(given) == 1:
+            cursor.execute(sql, given[0])
+        else:
+            cursor.executemany(sql, given)
+        return int(cursor.rowcount)
+    except errors as error:
+        raise DBAPIError.instance(sql, given, error, errors, dialect=connection.dialect) from error
+    finally:
+        cursor.close()
 
 
 @cache

@@ -95,7 +95,7 @@ def lease(store: Store, who: str, limit: int, now: datetime) -> list[OutboxEntry
     with store.read() as connection:
         if connection.execute(_due(store.sqlite), {"now": now, "most": 1}).scalar() is None:
             return []
-    with store.write() as connection:
+    with store.write(durable=False) as connection:  # what is lost of it is leased again
         chosen = list(connection.execute(_due(store.sqlite, lock=True), {"now": now, "most": limit}).scalars())
         if not chosen:
             return []

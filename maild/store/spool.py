@@ -139,7 +139,7 @@ def lease(
         # Most ticks find nothing: look before queueing for the writer's lock.
         if connection.execute(_any_waiting).scalar() is None:
             return []
-    with store.write() as connection:
+    with store.write(durable=False) as connection:  # what is lost of it is leased again
         chosen: list[int] = []
         total = 0
         for row in connection.execute(query):

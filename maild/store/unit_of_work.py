@@ -23,10 +23,12 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.sql.elements import ColumnElement
 
 from maild.errors import ConfigError, Fault, StoreFull, StoreUnavailable
+from maild.plain.jsontext import from_text, to_text
 from maild.store.numbers import RESERVED, Reserved
 from maild.store.recording import AHEAD, Recording, RecordingConnection
 
 MARK = "mark"
+LOG_LEFT = 8192  # pages (32 MiB) that the log may have before whoever commits must empty it: `empty_log` comes before that
 LOG_KEPT = 64 * 1024**2  # bytes that the write-ahead log keeps after it has grown
 
 
@@ -119,13 +121,15 @@ class Store:
             engine = create_engine(
                 self.url, isolation_level="READ COMMITTED", pool_pre_ping=True, pool_size=4, max_overflow=4,
                 connect_args={"connect_timeout": 5, "application_name": "maild"},
+                json_serializer=to_text, json_deserializer=from_text,
             )  # fmt: skip
             event.listen(engine, "connect", _durable)
             return engine
         # mode=rw: a connection never makes a file. Only create_or_upgrade does, so that a database that is deleted under
         # a running daemon is noticed and not replaced by an empty one.
         url = self.url.set(database=f"file:{quote(str(self.path))}", query={"mode": "rw", "uri": "true"}) if self.path else self.url
-        engine = create_engine(url, connect_args={"timeout": 10, "isolation_level": None, "factory": factory})
+        engine = create_engine(url, connect_args={"timeout": 10, "isolation_level": None, "factory": factory},
+                               json_serializer=to_text, json_deserializer=from_text)  # fmt: skip
 
         @event.listens_for(engine, "connect")
         def prepare(connection: sqlite3.Connection, _record: Any) -> None:
@@ -139,6 +143,7 @@ class Store:
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute("PRAGMA foreign_keys=ON")
             cursor.execute(f"PRAGMA journal_size_limit={LOG_KEPT}")
+            cursor.execute(f"PRAGMA wal_autocheckpoint={LOG_LEFT}")
             cursor.execute("PRAGMA cache_size=-8000")
             if factory is RecordingConnection:
                 cursor.execute("PRAGMA query_only=ON")
@@ -162,11 +167,29 @@ class Store:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A transaction: committed when the block ends, rolled back when it raises. Raises StoreUnavailable, StoreFull."""
-        with self._faults(), self._queue(), self.engine.connect() as connection:
+    def write(self, *, durable: bool = True) -> Iterator[Connection]:
+        """A transaction: committed when the block ends, rolled back when it raises. Raises StoreUnavailable, StoreFull.
+
+        Without ``durable`` nobody waits for the disk: a power cut may undo it, though never without all that came after it.
+        """
+        with self._faults(), self._queue(), self.engine.connect() as connection, self._hurried(connection, durable):
             with connection.execution_options(maild_write=True).begin():
+                if not (durable or self.sqlite):
+                    connection.execute(text("SET LOCAL synchronous_commit = off"))
                 yield connection
+
+    @contextmanager
+    def _hurried(self, connection: Connection, durable: bool) -> Iterator[None]:
+        """On SQLite let commits of this connection not wait for the disk; what is committed after them takes them along."""
+        if durable or not self.sqlite:
+            yield
+            return
+        driver: Any = connection.connection.driver_connection
+        driver.execute("PRAGMA synchronous=NORMAL")
+        try:
+            yield
+        finally:
+            driver.execute("PRAGMA synchronous=FULL")
 
     @contextmanager
     def ahead(self, reserved: Reserved) -> Iterator[tuple[Connection, Recording]]:
@@ -233,6 +256,16 @@ class Store:
             return 0, 1 << 62
         fs = os.statvfs(self.path.parent if self.path.parent.exists() else "/")
         return (self.path.stat().st_size if self.path.exists() else 0), fs.f_bavail * fs.f_frsize
+
+    def empty_log(self) -> None:
+        """Bring what SQLite's write-ahead log holds into the database, while others go on writing.
+
+        For who does it in time, nobody has to who holds the writers' lock, and the door least of all.
+        """
+        if self.path is not None and self.path.exists():
+            with self._faults(), self.engine.connect() as connection:
+                cursor: Any = connection.connection.cursor()  # in no transaction
+                cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
 
     def log_size(self) -> int:
         """Bytes of SQLite's write-ahead log (0 elsewhere): it grows as long as somebody reads an old moment."""

@@ -13,7 +13,7 @@ from typing import Any
 from maild import __version__
 from maild.cases.shape import instant
 from maild.office import Office
-from maild.rules.explain import plain
+from maild.plain.jsontext import plain
 from maild.workbench.blot import Blotter
 
 _LIBRARIES = ("mail-parser", "google-re2", "SQLAlchemy", "pydantic", "jinja2", "authres", "nh3", "mail-parser-reply", "PyYAML")

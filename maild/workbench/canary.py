@@ -11,7 +11,7 @@ from typing import Any
 
 from maild.errors import ConfigError
 from maild.log import get_logger
-from maild.rules.explain import plain
+from maild.plain.jsontext import plain
 from maild.rules.ruleset import compile_rules
 from maild.settings.models import Settings
 from maild.store import decided, versions

@@ -16,8 +16,8 @@ from maild.model.case import Priority
 from maild.model.decision import Decision
 from maild.model.message import MessageKind
 from maild.office import closed_calendars
+from maild.plain.jsontext import plain
 from maild.rules.engine import decide
-from maild.rules.explain import plain
 from maild.rules.facts import Facts, OrganisationFacts
 from maild.rules.remembered import recall
 from maild.rules.ruleset import Ruleset

@@ -251,7 +251,7 @@ def _test(test: _Command) -> dict[str, Any]:
         case "anyof":
             parts = [_test(one) for one in test.tests]
             return {} if not all(parts) else joined("any", parts)
-        case "not":
+        case "not" if test.tests:
             below = _test(test.tests[0])
             if not below:
                 raise _Untranslated("it never holds")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from maild.ingest import parse as reading
 from maild.ingest.classify import NOTHING_OWN, classify, verification_details
-from maild.ingest.identity import digest, has_identity, peek
+from maild.ingest.identity import Known, digest, has_identity, know, peek
 from maild.ingest.parse import attachment_bytes, parse
 from maild.ingest.sender import forwarded_person, identify, recipients
 from maild.ingest.thread_keys import thread_keys
@@ -71,7 +71,8 @@ def test_any_bytes_are_read_and_every_string_is_valid(raw: bytes) -> None:
 def test_nothing_that_reads_a_message_raises(raw: bytes) -> None:
     message = parse(raw)
     seen = peek(raw)
-    assert (len(digest(raw)), has_identity(raw)) == (64, has_identity(raw))
+    assert know(raw) == Known(digest(raw), has_identity(raw), seen)
+    assert len(digest(raw)) == 64
     assert "\n" not in seen.subject
     classify(message, None, NOTHING_OWN)
     identity = identify(message, "", frozenset({"a@b.example"}))

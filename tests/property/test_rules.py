@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 import sys
 import unicodedata
 from pathlib import Path
@@ -18,7 +18,8 @@ from rule_bench import NOW, facts_of, mail, outcome, settings_of
 
 from maild.model.case import Priority, Status
 from maild.model.message import Address, Attachment, Authentication, AuthResult, Automatic, MachineSort, MessageKind
-from maild.plain.fold import fold, fold_label, has_words
+from maild.plain.fold import fold, fold_label, has_words, one_spaced
+from maild.plain.jsontext import to_text
 from maild.rules import autofill, explain
 from maild.rules.conditions import compile_node
 from maild.rules.engine import decide
@@ -155,6 +156,11 @@ def mails(draw: st.DrawFn) -> Facts:
                     outside=draw(st.sampled_from([frozenset(), frozenset({"o"})])), is_answer=draw(st.booleans()))  # fmt: skip
 
 
+@given(st.text(st.sampled_from("a b\t\n\u00a0\u3000\x1c\x85\u2028-"), max_size=20))
+def test_runs_of_blanks_become_one(text: str) -> None:
+    assert one_spaced(text) == re.sub(r"\s+", " ", text)
+
+
 @given(st.lists(RULE, min_size=1, max_size=8), mails())
 @settings(max_examples=300, deadline=None)
 def test_the_compiled_set_decides_as_a_plain_reading_does(written: list[dict[str, Any]], facts: Facts) -> None:
@@ -164,7 +170,7 @@ def test_the_compiled_set_decides_as_a_plain_reading_does(written: list[dict[str
     quick, full = decide(ruleset, facts, every=False), decide(ruleset, facts, every=True)
     assert outcome(quick) == outcome(full)
     assert list(full.rules) == _plainly(written, facts)
-    json.dumps(explain.trace_json(full))
+    to_text(full)
     assert all(isinstance(line, str) for line in explain.lines(full))
 
 

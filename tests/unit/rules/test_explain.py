@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from rule_bench import decided, facts_of, mail, ruleset_of
 
+from maild.plain.jsontext import to_text
 from maild.rules.engine import decide
-from maild.rules.explain import lines, trace_json
+from maild.rules.explain import lines
 
 RULES = r"""
 rules:
@@ -66,7 +67,7 @@ def test_other_ends_are_said() -> None:
 
 def test_the_trace_is_plain_data() -> None:
     decision = decided(RULES, facts_of(mail("My phone", "it is broken\nOrder: 77")))
-    data = json.loads(json.dumps(trace_json(decision)))
+    data = json.loads(to_text(decision))
     assert data["disposition"] == "case"
     assert data["update"]["within"] == timedelta(days=30).total_seconds()
     tried = data["trace"]["tried"][1]["condition"]
