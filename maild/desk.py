@@ -186,12 +186,12 @@ class Desk:
         self, case: Case, contact: Contact | None, event: str, who: Iterable[str], *, text: str = "", html: str = "",
         message: Message | None = None, actor: str = "", marks: Sequence[str] = (),
         attachments: Sequence[PartRef] = (), reason: str = "", internal: bool = False, template: str = "",
-        more: Mapping[str, Any] | None = None,
+        more: Mapping[str, Any] | None = None, writer: Address | None = None,
     ) -> list[str]:  # fmt: skip
         """Tell these users (and addresses) of an event, each once, in a mail and a thread of their own; returns whom.
 
         ``template`` takes the place of the event's own; ``more`` are further values of `event` for it.
-        Never the person who did it. Says where a reply goes: to the contact, or nowhere outside.
+        ``writer`` is who wrote ``message`` where From names a form or a group. Never the person who did it. Says where a reply goes: to the contact, or nowhere outside.
         """
         if self.silent or (not template and self.office.settings.main.mailboxes[case.mailbox].notify == "none"):
             return []
@@ -200,7 +200,7 @@ class Desk:
         sendable = list(attachments)
         room = self.office.settings.main.agents.attach_up_to
         enclosed = tuple(sendable) if sum(ref.size for ref in sendable) <= room else ()
-        author = (message.from_[0] if message and message.from_ else None) or Address("", "")
+        author = writer or (message.from_[0] if message and message.from_ else None) or Address("", "")
         shown_as = author.name or author.email or self.who(actor) or "maild"
         if case.organisation and actor not in users and event in {"new_case", "answer", "reopened", "follow_up"}:
             shown_as += f" ({case.organisation})"

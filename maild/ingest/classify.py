@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from maild.ingest.absence import absence_signs
 from maild.ingest.bounce import is_delivery_receipt, read_bounce
 from maild.model.message import Automatic, Classification, MachineSort, Message, MessageKind
+from maild.plain.domains import fold_address
+from maild.plain.fold import is_forward
 from maild.plain.patterns import Phrases
 
 _ANY = re.compile(r"\A(?!\s*(?:no|none|false|0)\s*\Z)\s*\S", re.IGNORECASE)
@@ -174,6 +176,10 @@ def classify(message: Message, mail_from: str | None, own: OwnMail) -> Classific
         if (sign := find(message)) is not None:
             return Classification(kind, Automatic.CERTAIN, answer, (sign,))
     answers, made, likely = _found(message, ANSWERS), _found(message, MADE), _likely(message, own)
+    if (rule := _by_mailbox_rule(message)) is not None:
+        made = tuple(sign for sign in made if not sign.startswith("Auto-Submitted: "))
+        ours = len(message.from_) == 1 and fold_address(message.from_[0].email) in own.addresses
+        likely = tuple(s for s in likely if not s.startswith("X-Auto-Response-Suppress: ")) if ours else (*likely, rule)
     if mail_from == "":
         made = (*made, "the envelope sender is empty")
     if (sign := _verification(message, bool(made or likely))) is not None:
@@ -205,6 +211,18 @@ def _found(message: Message, rows: tuple[tuple[str, re.Pattern[str]], ...]) -> t
             if pattern.search(value)
         )
     )
+
+
+def _by_mailbox_rule(message: Message) -> str | None:
+    """The sign that a rule of a Microsoft mailbox passed on a mail that somebody else wrote, and marked it as automatic itself.
+
+    One that it forwards is a new mail in the mailbox's name; one that it redirects is still its author's (Resent-From), and
+    may have carried the mark before.
+    """
+    source = message.header("X-MS-Exchange-Generated-Message-Source")
+    if "mailbox rules agent" not in source.lower() or not (message.header("Resent-From") or is_forward(message.subject)):
+        return None
+    return f"X-MS-Exchange-Generated-Message-Source: {source[:80]}"
 
 
 def _is_list(sign: str) -> bool:
@@ -337,7 +355,7 @@ def _answer_words(message: Message, machine: bool, likely: tuple[str, ...]) -> t
     if asked and len(message.text) < 3000 and any(map(_CONFIRMS.search, _links(message))):
         return (f"text: {asked[0][:80]}",)
     inbox_rule = message.header("X-MS-Exchange-Inbox-Rules-Loop")
-    if inbox_rule and "all" in message.header("X-Auto-Response-Suppress").lower() and not _forwards(message):
+    if inbox_rule and "all" in message.header("X-Auto-Response-Suppress").lower() and _by_mailbox_rule(message) is None and not _forwards(message):
         return (f"X-MS-Exchange-Inbox-Rules-Loop: {inbox_rule[:80]}",)
     return absence_signs(message, machine)
 

@@ -1,7 +1,7 @@
 """This is where maild says who a mail is from: one person without doubt, or nobody and why.
 
 From alone is an identity (RFC 5322, 3.6.2): never the envelope sender, and Reply-To only where a group server put our
-own address into From.
+own address into From. Where a rule of our own mailbox passed a mail on, whole and without a word, it is its author's.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from maild.ingest import addresses
 from maild.ingest.quote_forms import as_read, is_forward_separator, is_original_separator, is_titled_rule, label_of
 from maild.model.message import Address, Identity, Message
 from maild.plain.domains import fold_address
+from maild.plain.fold import is_forward
 
 # Addresses that a forwarder made and that nobody reads: SRS, Gmail's `+caf_=`, VERP and batch forms.
 _REWRITTEN = re.compile(r"(?:srs[01][=+-]|prvs=|btv1=|bounces?[+=-].*=)|\+caf_=|\+srs[01]?=", re.IGNORECASE)
@@ -69,7 +70,18 @@ def _behind_group(message: Message, group: Address, own_addresses: frozenset[str
         shown = _VIA.sub("", group.name).strip("'\" ")
         named = person if person.name else Address(shown if shown != group.name else "", person.email)
         return Identity(named, name.lower().replace("-", "_") if name == "Reply-To" else name.lower())
+    if _passed_on(message, own_addresses):
+        author = forwarded_person(message)
+        if author.address is not None and fold_address(author.address.email) not in own_addresses:
+            return author
     return Identity(None, "from", "From is our own address")
+
+
+def _passed_on(message: Message, own_addresses: frozenset[str]) -> bool:
+    """Whether one of our mailboxes passed a mail on to another as it came: a forward with no word above it."""
+    here = any(fold_address(one.email) in own_addresses for one in (*message.to, *message.cc))
+    whole = forwarded_words(message.text) if here and is_forward(message.subject) else ""
+    return bool(whole) and not any(map(str.isalnum, message.text[: message.text.find(whole)]))
 
 
 def rewritten(email: str) -> bool:

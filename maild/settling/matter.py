@@ -130,12 +130,16 @@ class Matter:
         return self.desk.hears(case, event, cases.followers_of(self.connection, case.number))
 
     def notify(
-        self, case: Case, contact: Contact | None, event: str, who: Sequence[str], marks: Sequence[str], previous: int = 0
-    ) -> None:
-        """Tell these about the message; ``previous`` is the case that this one follows."""
+        self, case: Case, contact: Contact | None, event: str, who: Sequence[str], marks: Sequence[str], previous: int = 0,
+        writer: Address | None = None,
+    ) -> None:  # fmt: skip
+        """Tell these about the message; ``previous`` is the case that this one follows, ``writer`` whom a rule found in it."""
+        if writer is None and self.reading.identity.source != "from":
+            writer = self.author  # a group server put our own address into From
         self.trace["notified"] = self.desk.notify(
             case, contact, event, who, text=self.words or self.message.new_text or self.message.text, message=self.message,
             actor=self.user or "", marks=marks, attachments=self.part_refs(), more={"previous": previous} if previous else None,
+            writer=writer,
         )  # fmt: skip
 
     def record(self, case: Case, *, public: bool, stream: bool = True, outgoing: bool = False) -> int:

@@ -198,7 +198,8 @@ def _notify_new(
     who = matter.concerned(case, event, decision)
     if follow_up_of is not None and cases.recent_follow_ups(matter.connection, follow_up_of.number, matter.now) >= 3:
         who = [*who, *matter.desk.named(case, ["manager"])]
-    matter.notify(case, contact, event, who, marks, follow_up_of.number if follow_up_of else 0)
+    named = Address(decision.contact.name, decision.contact.address) if decision.contact.address else None
+    matter.notify(case, contact, event, who, marks, follow_up_of.number if follow_up_of else 0, named)
 
 
 def _is_active(matter: Matter, user: str | None) -> bool:

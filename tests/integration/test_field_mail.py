@@ -187,7 +187,9 @@ def test_a_web_form_is_answered_to_the_person_in_reply_to(sqlite: Store, rooms: 
     room = rooms(sqlite, rules=[FORM])
     entry = room.receive(ses_form(), mail_from="0102018c0example-000000@eu-west-1.amazonses.com")
     assert room.case(entry.case)["contact"] == {"name": "Jo Doe", "email": JO}
-    assert to_outside(room) == [("acknowledgement", JO)]
+    sent_now = [one.message for one in room.fresh()]
+    assert [(one.kind.value, one.recipients) for one in sent_now][0] == ("acknowledgement", (JO,))
+    assert {dict(one.headers)["From"] for one in sent_now[1:]} == {"Jo Doe via Example Support <support@example.com>"}
 
 
 def test_a_web_form_is_answered_to_the_person_in_a_field(sqlite: Store, rooms: Rooms) -> None:
@@ -219,7 +221,10 @@ def test_a_google_group_is_transport_and_the_person_is_behind_it(room: Room, rew
     entry = room.receive(google_groups(rewritten), mail_from="support+bncBCexample@example.com")
     shown = room.case(entry.case)
     assert shown["contact"] == {"name": "Jo Doe", "email": JO}
-    assert (shown["messages"][0]["kind"], to_outside(room)) == ("customer", [("acknowledgement", JO)])
+    sent_now = [one.message for one in room.fresh()]
+    assert [(one.kind.value, one.recipients) for one in sent_now][0] == ("acknowledgement", (JO,))
+    assert {dict(one.headers)["From"] for one in sent_now[1:]} == {"Jo Doe via Example Support <support@example.com>"}
+    assert shown["messages"][0]["kind"] == "customer"
 
 
 @pytest.mark.parametrize("list_id", ["support.lists.example.com", "helpdesk.example.com"])
@@ -351,6 +356,43 @@ def test_a_resent_mail_is_its_authors(room: Room) -> None:
     raw = mail(headers=["Resent-From: Alice Ng <alice@example.com>", "Resent-To: support@example.com", "Resent-Date: Mon, 23 Nov 2026 09:00:00 +0000"])
     entry = room.receive(raw, mail_from="alice@example.com")
     assert room.case(entry.case)["contact"]["email"] == JO
+
+
+MAILBOX_RULE = [
+    "X-MS-Exchange-Inbox-Rules-Loop: support@example.com", "X-Auto-Response-Suppress: All", "auto-submitted: auto-generated",
+    "x-ms-exchange-generated-message-source: Mailbox Rules Agent", "x-ms-exchange-parent-message-id: <lamp@acme.example>",
+]  # fmt: skip
+FORWARDED_BLOCK = (
+    "\n\n________________________________\nFrom: Sam Sender <sam@acme.example>\nSent: Monday, November 23, 2026 9:59 AM\n"
+    "To: Support <support@example.com>\nSubject: Lamp\n\nThe lamp is broken.\n"
+)
+
+
+@pytest.mark.parametrize("headers", [MAILBOX_RULE, []], ids=["by a rule", "by hand"])
+def test_what_our_own_mailbox_forwards_as_it_came_is_its_authors_case_and_answered(room: Room, headers: list[str]) -> None:
+    raw = mail(FORWARDED_BLOCK, sender="support@example.com", to=FORWARDED_TO, subject="FW: Lamp", headers=headers)
+    entry = room.receive(raw, (FORWARDED_TO,), "support@example.com")
+    assert room.case(entry.case)["contact"] == {"name": "Sam Sender", "email": "sam@acme.example"}
+    assert [(one.message.kind.value, one.message.recipients) for one in room.fresh()][0] == ("acknowledgement", ("sam@acme.example",))
+
+
+def test_what_our_own_mailbox_forwards_with_a_word_above_is_nobodys(room: Room) -> None:
+    raw = mail("Can you?" + FORWARDED_BLOCK, sender="support@example.com", to=FORWARDED_TO, subject="FW: Lamp")
+    entry = room.receive(raw, (FORWARDED_TO,), "support@example.com")
+    assert room.case(entry.case)["contact"] is None
+    assert to_outside(room) == []
+
+
+def test_what_a_rule_of_a_mailbox_redirects_is_its_authors_case(room: Room) -> None:
+    """Whether the mail was automatic before is not to be known then: it is a case, and answered by a person alone."""
+    raw = mail(headers=["Resent-From: <support@example.com>", *MAILBOX_RULE])
+    entry = room.receive(raw, (FORWARDED_TO,), "support@example.com")
+    assert room.case(entry.case)["contact"]["email"] == JO
+    assert to_outside(room) == []
+
+
+def test_what_only_calls_itself_made_by_a_rule_is_still_made_by_a_machine(room: Room) -> None:
+    assert room.receive(mail(headers=MAILBOX_RULE[2:4])).state == "held"
 
 
 # --- pictures that only decorate (item 37) ----------------------------------------------------------------------
