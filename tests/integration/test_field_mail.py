@@ -188,7 +188,7 @@ def test_a_web_form_is_answered_to_the_person_in_reply_to(sqlite: Store, rooms: 
     entry = room.receive(ses_form(), mail_from="0102018c0example-000000@eu-west-1.amazonses.com")
     assert room.case(entry.case)["contact"] == {"name": "Jo Doe", "email": JO}
     sent_now = [one.message for one in room.fresh()]
-    assert [(one.kind.value, one.recipients) for one in sent_now][0] == ("acknowledgement", (JO,))
+    assert next((one.kind.value, one.recipients) for one in sent_now) == ("acknowledgement", (JO,))
     assert {dict(one.headers)["From"] for one in sent_now[1:]} == {"Jo Doe via Example Support <support@example.com>"}
 
 
@@ -222,7 +222,7 @@ def test_a_google_group_is_transport_and_the_person_is_behind_it(room: Room, rew
     shown = room.case(entry.case)
     assert shown["contact"] == {"name": "Jo Doe", "email": JO}
     sent_now = [one.message for one in room.fresh()]
-    assert [(one.kind.value, one.recipients) for one in sent_now][0] == ("acknowledgement", (JO,))
+    assert next((one.kind.value, one.recipients) for one in sent_now) == ("acknowledgement", (JO,))
     assert {dict(one.headers)["From"] for one in sent_now[1:]} == {"Jo Doe via Example Support <support@example.com>"}
     assert shown["messages"][0]["kind"] == "customer"
 
@@ -373,7 +373,7 @@ def test_what_our_own_mailbox_forwards_as_it_came_is_its_authors_case_and_answer
     raw = mail(FORWARDED_BLOCK, sender="support@example.com", to=FORWARDED_TO, subject="FW: Lamp", headers=headers)
     entry = room.receive(raw, (FORWARDED_TO,), "support@example.com")
     assert room.case(entry.case)["contact"] == {"name": "Sam Sender", "email": "sam@acme.example"}
-    assert [(one.message.kind.value, one.message.recipients) for one in room.fresh()][0] == ("acknowledgement", ("sam@acme.example",))
+    assert next((one.message.kind.value, one.message.recipients) for one in room.fresh()) == ("acknowledgement", ("sam@acme.example",))
 
 
 def test_what_our_own_mailbox_forwards_with_a_word_above_is_nobodys(room: Room) -> None:
