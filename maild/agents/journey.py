@@ -37,14 +37,14 @@ from maild.agents.letters import (
 )
 from maild.agents.orders import HeldBack, after_reply, answer, asks, carry_out, receipt, why_back, work_of
 from maild.agents.proofs import believed, confirmation, hold
-from maild.agents.timekeeping import away
+from maild.agents.timekeeping import away, note_absence
 from maild.agents.work import demand
 from maild.cases.commands import STATUS_COMMANDS, Block, Phase, find
 from maild.cases.permissions import rights_of
 from maild.desk import Desk
 from maild.errors import CaseError
 from maild.model.case import Case, Status, StreamEntry, StreamType
-from maild.model.message import Message
+from maild.model.message import Message, MessageKind
 from maild.model.outbox import OutgoingKind, PartRef
 from maild.plain.domains import fold_address
 from maild.plain.fold import is_forward
@@ -65,6 +65,7 @@ def receive(letter: Letter) -> Outcome | NewCase | None:
         return hold(letter, belief)
     if letter.message.encrypted and not letter.message.text.strip():
         return refuse(letter, letter.thread.case, "it is encrypted, and maild cannot read it", "send it in the clear")
+    people.is_there(letter.desk.connection, letter.user)
     block = block_of(letter.message, names_around(letter))
     letter.trace["commands"] = [command.line for command in block.commands]
     if block.wrong:
@@ -201,6 +202,8 @@ def _does_something(block: Block) -> bool:
 
 def _automatic(letter: Letter) -> Outcome | None:
     """A machine's mail in an agent's name is kept in the stream and is never an answer, a note or a command."""
+    if letter.reading.classification.kind is MessageKind.AUTO_REPLY:
+        note_absence(letter)
     case = letter.thread.case
     if case is None:
         return None

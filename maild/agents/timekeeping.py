@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
 
+from maild.agents.letters import Letter
+from maild.agents.proofs import believed
 from maild.agents.work import Work
 from maild.cases.commands import Command, day_named
 from maild.desk import Desk
 from maild.errors import CaseError
+from maild.ingest.absence_until import last_day
 from maild.model.case import StreamType
 from maild.outbound.words import duration
 from maild.store import people, reminders, timelogs
 
+DAY_ENDS = time(23, 59, 59)
 MORNING, EVENING = time(9), time(17)  # when a reminder for a day comes; for today it cannot be the morning
 
 
@@ -97,7 +101,7 @@ def away(desk: Desk, user: str, command: Command) -> str:
     if command.word == "back":
         people.set_away(desk.connection, user, None)
         return "you are back"
-    until = moment(desk, user, command, time(23, 59, 59))
+    until = moment(desk, user, command, DAY_ENDS)
     people.set_away(desk.connection, user, until)
     return f"you are away until {until.astimezone(desk.zone_of(user)):%Y-%m-%d}, and get no new cases"
 
@@ -105,3 +109,21 @@ def away(desk: Desk, user: str, command: Command) -> str:
 def away_(work: Work, command: Command) -> None:
     """`#away`: you get no cases until then; #away back ends it."""
     work.lines.append(away(work.desk, work.user, command))
+
+
+def note_absence(letter: Letter) -> None:
+    """An agent's mail answers by itself: so they are away, until the day that it names if it names one.
+
+    Only what is proven to be theirs, or answers what was sent to them alone, is taken for it.
+    """
+    desk, user = letter.desk, letter.user
+    mine = letter.thread.reader == people.reader_number(desk.connection, user)
+    if not mine and not believed(letter).by:
+        return
+    zone = desk.zone_of(user)
+    said = f"{letter.message.subject}\n{letter.message.new_text or letter.message.text}"
+    last = last_day(said, desk.now.astimezone(zone).date())
+    until = datetime.combine(last, DAY_ENDS, zone).astimezone(UTC) if last is not None else None
+    people.answers_by_itself(desk.connection, user, desk.now, until)
+    if until is not None and desk.office.settings.main.agents.away_from_auto_reply:
+        people.set_away(desk.connection, user, until)

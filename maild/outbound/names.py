@@ -45,7 +45,7 @@ DEFAULTS: Mapping[str, Any] = {
         "marks": (),  # warnings, a line each
         "lines": (),  # what was done, a line each
         "attachments": (),  # {name, size, attached}
-        "cases": (),  # {number, title, status, priority, assignee, contact, due_at, updated_at}
+        "cases": (),  # {number, title, status, priority, assignee, contact, due_at, updated_at}; in `absent` also tag, since
         "messages": (),  # {number, id, subject, from, reason, received_at}
         "report": None,  # the figures, as `maild report --json` prints them
         "charts": (),  # {title, picture}: picture is the address of an <img>
@@ -111,7 +111,7 @@ SAMPLE: Mapping[str, Any] = {
         "marks": ("from x@acme.example, not known in this case",), "lines": ("Case 123 is resolved.",),
         "attachments": ({"name": "photo.jpg", "size": 81920, "attached": True},),
         "cases": ({"number": 123, "title": "Damaged phone", "status": "open", "priority": "high", "assignee": "alice",
-                   "contact": "Jo Doe", "due_at": _AT, "updated_at": _AT},),
+                   "contact": "Jo Doe", "due_at": _AT, "updated_at": _AT, "tag": "[#123]", "since": _AT},),
         "messages": ({"number": 1, "id": "01j", "subject": "Damaged phone", "from": "jo@acme.example", "reason": "no rule matches",
                       "received_at": _AT},),
         "report": {

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from maild.desk import Desk
 from maild.log import get_logger
 from maild.office import Office
-from maild.schedule import crons, deadlines, digests, events, reminding, stays
+from maild.schedule import absent, crons, deadlines, digests, events, reminding, stays
 from maild.schedule.effects import Done
 from maild.store import due, installation
 from maild.store.unit_of_work import Store
@@ -31,6 +31,7 @@ def beat(store: Store, office: Office, now: datetime) -> list[Done]:
     timed = deadlines.sweep(store, office, now, room or deadlines.A_SWEEP)
     timed += reminding.sweep(store, office, now)
     timed += digests.own(store, office, now)
+    timed += absent.sweep(store, office, now)
     left = None if room is None else max(room - len(timed), 0)
     timed += stays.act(store, office, now, left)
     if left is None or left > 0:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,6 +27,7 @@ from maild.settings.models import Escalation, Policy
 from maild.sla import escalation, timers
 from maild.sla.calendar import ALWAYS, WorkingCalendar
 from maild.store import cases, clocks, due, installation
+from maild.store.put_off import AGAIN_AFTER
 from maild.store.savepoint import apart
 from maild.store.unit_of_work import Store
 
@@ -34,7 +35,6 @@ log = get_logger("sla")
 
 BATCH = 20  # cases a transaction
 A_SWEEP = 500  # cases a sweep
-AGAIN_AFTER = timedelta(minutes=5)  # a case whose step failed
 _TERMS = "sla_terms"
 
 

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
 from maild.desk import Desk
+from maild.log import get_logger
 from maild.model.case import Case, Status
 from maild.model.message import Address
 from maild.model.outbox import Draft, OutgoingKind
@@ -21,8 +23,11 @@ from maild.schedule.effects import Done
 from maild.schedule.ticker import next_fire
 from maild.settings.models import Digest, Settings
 from maild.settings.times import cron_line
-from maild.store import cases, clocks, notices
+from maild.store import cases, clocks, notices, put_off
+from maild.store.savepoint import apart
 from maild.store.unit_of_work import Store
+
+log = get_logger("digests")
 
 _OPEN = [status.value for status in Status if status not in {Status.RESOLVED, Status.CLOSED}]
 MOST = 200  # cases that one digest lists
@@ -66,7 +71,7 @@ def _to(desk: Desk, digest: Digest, who: str, group: str, rows: Sequence[tuple[C
         {
             "number": case.number, "title": case.title, "status": case.status.value, "priority": case.priority.value,
             "assignee": case.assignee or "", "contact": name or email or "", "updated_at": case.updated_at,
-            "due_at": _due(desk, case, zone),
+            "due_at": due_at(desk, case, zone),
         }
         for case, name, email in sorted(rows, key=lambda row: (-row[0].priority.rank, row[0].number))[:MOST]
     ]  # fmt: skip
@@ -92,15 +97,25 @@ def _to(desk: Desk, digest: Digest, who: str, group: str, rows: Sequence[tuple[C
 def own(store: Store, office: Office, now: datetime) -> list[Done]:
     """Send every user's own digest that is due: the first one after something happened."""
     with store.read() as connection:
-        ready = [user for user, at in due(connection, office).items() if at is None or at <= now]
+        later = put_off.waiting(connection, now)
+        ready = [
+            user for user, at in due(connection, office).items() if (at is None or at <= now) and f"digest {user}" not in later
+        ]
     done: list[Done] = []
     for user in ready:
         with store.write() as connection:
-            if _to(Desk(office, connection, now), Digest(), user, "", ()):
-                done.append(Done(now, None, user, f"digest to {user}", "their own digest"))
-            else:
-                notices.take(connection, user)  # of somebody who has left, or about what is over
+            with apart(connection, partial(_failed, connection, user, now)):
+                if _to(Desk(office, connection, now), Digest(), user, "", ()):
+                    done.append(Done(now, None, user, f"digest to {user}", "their own digest"))
+                else:
+                    notices.take(connection, user)  # of somebody who has left, or about what is over
     return done
+
+
+def _failed(connection: Connection, user: str, now: datetime, error: Exception) -> None:
+    """A digest that failed is made a while later."""
+    log.error("sweep.failed", sweep="digests", reason=error, exc_info=error)
+    put_off.add(connection, f"digest {user}", now)
 
 
 def due(connection: Connection, office: Office) -> dict[str, datetime | None]:
@@ -161,7 +176,8 @@ def _is_anothers(desk: Desk, case: Case, user: str) -> bool:
     return case.status is Status.CLOSED or case.assignee not in {None, user}
 
 
-def _due(desk: Desk, case: Case, zone: ZoneInfo) -> Any:
+def due_at(desk: Desk, case: Case, zone: ZoneInfo) -> Any:
+    """When the next answer on this case is due, else its resolution; None without an SLA."""
     running = [clock for clock in clocks.load(desk.connection, case.number) if clock.running and clock.paused_at is None]
     wanted = [clock.due_at for clock in running if clock.kind is not ClockKind.RESOLUTION] or [c.due_at for c in running]
     return min(wanted).astimezone(zone) if wanted else None

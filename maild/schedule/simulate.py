@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from maild.cases import workflows as plans
 from maild.office import Office, open_office
-from maild.schedule import beats, digests, stays
+from maild.schedule import absent, beats, digests, stays
 from maild.schedule.acting import day
 from maild.schedule.effects import Done
 from maild.schedule.ticker import next_fire
@@ -58,6 +58,7 @@ def _next(store: Store, office: Office, after: datetime) -> datetime | None:
         step = clocks.next_due(connection, after - _A_MOMENT)
         workflow = _next_workflow(office, connection, after)
         summed = [at for at in digests.due(connection, office).values() if at is not None and at > after]
+        summed += [at for at in absent.due(connection, office, after).values() if at > after]
         reminder = reminders.next_due(connection, after)
     found = [one for one in (step + _A_MOMENT if step is not None else None, workflow, reminder, *summed) if one is not None]
     return min(found, default=None)

@@ -21,7 +21,7 @@ from maild.schedule.acting import BATCH, Acting, day, held_back, mails_of, pause
 from maild.schedule.effects import Done
 from maild.settings.models import Action, Workflow
 from maild.settings.values import lasting
-from maild.store import cases, due
+from maild.store import cases, due, put_off
 from maild.store.savepoint import apart
 from maild.store.unit_of_work import Store
 
@@ -60,14 +60,20 @@ def act(store: Store, office: Office, now: datetime, limit: int | None = None) -
             free = due.lock_free(connection, [stay.number for stay in part])
             for stay in (one for one in part if one.number in free):
                 acting.desk.hold_back = held.get(stay.workflow.name, "")
-                with apart(connection, partial(_failed, stay)):  # it is looked at again
+                with apart(connection, partial(_failed, acting.desk, stay)):
                     _on_stay(acting, stay)
             done += acting.done
     return done
 
 
-def _failed(stay: Stay, error: Exception) -> None:
+def _failed(desk: Desk, stay: Stay, error: Exception) -> None:
+    """A stay whose steps failed is looked at again, a while later."""
+    put_off.add(desk.connection, _named(stay.workflow, stay.number), desk.now)
     log.error("workflow.failed", case=stay.number, workflow=stay.workflow.name, reason=error, exc_info=error)
+
+
+def _named(workflow: Workflow, number: int) -> str:
+    return f"workflow {workflow.name[:200]} {number}"
 
 
 def timed(office: Office, now: datetime) -> list[Workflow]:
@@ -82,6 +88,7 @@ def timed(office: Office, now: datetime) -> list[Workflow]:
 def due_stays(acting: Acting) -> list[Stay]:
     """Every case that a workflow is due for now, workflow by workflow, the longest stay first."""
     found = []
+    later = put_off.waiting(acting.connection, acting.now)
     for workflow in timed(acting.office, acting.now):
         if workflow.send_within is not None and not acting.office.calendars[workflow.send_within].is_open(acting.now):
             continue
@@ -90,7 +97,7 @@ def due_stays(acting: Acting) -> list[Stay]:
             for number, since in _staying(acting, workflow, step, action):
                 steps.setdefault((number, since), []).append(step)
         for (number, since), wanted in steps.items():
-            case = cases.get(acting.connection, number)
+            case = cases.get(acting.connection, number) if _named(workflow, number) not in later else None
             if case is None or why_not(acting, workflow, case) is not None:
                 continue
             if open_ := [step for step in wanted if not acting.over(workflow, step, case, stays=True)]:

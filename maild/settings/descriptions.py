@@ -173,7 +173,7 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "attach_up_to": "Attachments that notifications carry, together; larger ones are named.",
         "guard": "Whose newer mail holds an agent's answer back until they saw it.",
         "answering_takes": "Whether the first public answer assigns the case to who wrote it.",
-        "away_from_auto_reply": "Whether an agent's out-of-office mail marks them away.",
+        "away_from_auto_reply": "Whether an agent's out-of-office mail marks them away until the day named in it.",
     },
     "Trust": {
         "authserv_id": "The name in the Authentication-Results headers of your own mail server.",

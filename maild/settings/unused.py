@@ -13,7 +13,6 @@ from typing import Any
 UNUSED: tuple[tuple[str, str], ...] = (
     ("maild.yaml", "retention"),
     ("maild.yaml", "metrics"),
-    ("maild.yaml", "agents.away_from_auto_reply"),
 )
 
 

@@ -292,6 +292,27 @@ def followers_of(connection: Connection, number: int) -> list[str]:
     return list(connection.execute(_followers, {"number": number}).scalars())
 
 
+def unanswered_of(connection: Connection, user: str) -> list[Row[Any]]:
+    """The cases of this user on which a customer waits: (number, at, text) of the newest mail since the last answer."""
+    newest = (
+        select(func.max(messages.c.id)).where(
+            messages.c.case_number == cases.c.number, messages.c.direction == "in", messages.c.public,
+            messages.c.kind.in_(["customer", "list"]),
+        ).correlate(cases).scalar_subquery()
+    )  # fmt: skip
+    waiting = [Status.NEW.value, Status.ASSIGNED.value, Status.OPEN.value]
+    query = (
+        select(cases.c.number, messages.c.at, messages.c.text)
+        .join_from(cases, messages, messages.c.id == newest)
+        .where(
+            cases.c.assignee == user, cases.c.status.in_(waiting),
+            or_(cases.c.last_responded_at.is_(None), cases.c.last_responded_at < messages.c.at),
+        )
+        .order_by(messages.c.at)
+    )  # fmt: skip
+    return list(connection.execute(query))
+
+
 def told_of(connection: Connection, number: int) -> frozenset[str]:
     """The users and addresses who were notified of the case so far."""
     query = select(stream.c.data).where(stream.c.case_number == number, stream.c.type == StreamType.NOTIFIED.value)

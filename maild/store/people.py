@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Row
@@ -252,6 +252,38 @@ def set_away(connection: Connection, key: str, until: datetime | None) -> None:
     """Remember that a user is away until then; None: back."""
     reader_number(connection, key)
     connection.execute(update(users).where(users.c.key == key).values(away_until=until))
+
+
+def answers_by_itself(connection: Connection, key: str, now: datetime, until: datetime | None) -> None:
+    """A user's mail answered by itself; ``until`` is the end of the absence that it told of."""
+    reader_number(connection, key)
+    connection.execute(
+        update(users).where(users.c.key == key).values(auto_reply_at=now, auto_reply_until=until)
+    )
+
+
+def is_there(connection: Connection, key: str) -> None:
+    """A user wrote: whatever their mail answered by itself before, they are there."""
+    connection.execute(
+        update(users).where(users.c.key == key, users.c.auto_reply_at.is_not(None))
+        .values(auto_reply_at=None, auto_reply_until=None)
+    )  # fmt: skip
+
+
+def absences(connection: Connection) -> list[Row[Any]]:
+    """What is known of users' absences: (key, away_until, auto_reply_at, auto_reply_until, absence_told_at)."""
+    return list(
+        connection.execute(
+            select(users).where(or_(users.c.away_until.is_not(None), users.c.auto_reply_at.is_not(None),
+                                    users.c.absence_told_at.is_not(None)))
+        )
+    )  # fmt: skip
+
+
+def absence_told(connection: Connection, key: str, now: datetime) -> None:
+    """Their manager has heard of what waits for this user."""
+    reader_number(connection, key)
+    connection.execute(update(users).where(users.c.key == key).values(absence_told_at=now))
 
 
 def next_in_turn(connection: Connection, group: str, members: Sequence[str]) -> str | None:

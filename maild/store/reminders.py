@@ -40,6 +40,11 @@ def done(connection: Connection, number: int, now: datetime) -> None:
     connection.execute(update(reminders).where(reminders.c.id == number).values(done_at=now))
 
 
+def put_off(connection: Connection, number: int, until: datetime) -> None:
+    """This reminder could not be given, and is due then."""
+    connection.execute(update(reminders).where(reminders.c.id == number).values(due_at=until))
+
+
 def remove(connection: Connection, number: int) -> None:
     """Take a reminder back."""
     connection.execute(delete(reminders).where(reminders.c.id == number))

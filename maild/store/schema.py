@@ -286,6 +286,9 @@ users = Table(
     Column("id", Integer, primary_key=True),  # the reader in signed Message-IDs
     Column("key", String(120), nullable=False, unique=True),
     Column("away_until", Instant),
+    Column("auto_reply_at", Instant),  # when their mail answered by itself last; NULL since they wrote themselves
+    Column("auto_reply_until", Instant),  # the end of the absence that it told of
+    Column("absence_told_at", Instant),  # when their manager heard last of what waits for them
 )
 
 round_robin = Table(
@@ -635,6 +638,14 @@ notices = Table(
     Column("text", Text, nullable=False, server_default=""),
     Column("at", Instant, nullable=False),
     Index("ix_notices_user", "user", "id"),
+)
+
+# Work that failed by a fault of ours, and is not tried again before that moment.
+put_off = Table(
+    "put_off",
+    metadata,
+    Column("what", String(300), primary_key=True),
+    Column("until", Instant, nullable=False),
 )
 
 # Addresses from which no mail is wanted any more (`#never`).

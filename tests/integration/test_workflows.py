@@ -18,7 +18,7 @@ from maild.desk import Desk
 from maild.model.case import Case, Status
 from maild.model.outbox import OutboxState
 from maild.schedule import beats, crons, events, webhooks
-from maild.store import cases, due, installation, people
+from maild.store import cases, due, installation, people, reminders
 from maild.store import webhooks as calls
 from maild.store.unit_of_work import Store
 
@@ -642,3 +642,48 @@ def test_a_step_for_an_assignee_who_is_not_there_goes_to_the_group_or_is_said_in
     texts = [entry["text"] for entry in room.case(other)["stream"]]
     assert "workflow:Late: nobody was told: the case has no assignee that could be told" in texts
     assert number != other
+
+
+def test_a_stay_that_fails_by_our_own_fault_is_tried_again_after_a_while(having: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = having({"name": "Late", "when": {"status": "new", "for": "1h"}, "do": [{"tag": ["late"]}]})
+    number = room.receive(mail()).case
+    tried: list[int] = []
+
+    def broken(desk: Desk, case: Case, *_: Any) -> Case:
+        tried.append(case.number)
+        raise RuntimeError("our own fault")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("maild.schedule.effects.tag", broken)
+        beat(room, hours=1)
+        for _ in range(5):
+            beat(room, seconds=1)
+        assert tried == [number]
+        beat(room, minutes=5)
+        assert tried == [number, number]
+    assert beat(room, seconds=1) == []
+    assert beat(room, minutes=5) == ["tag late"]
+
+
+def test_a_reminder_or_digest_that_fails_stops_nothing_else_of_the_beat(having: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = having(
+        {"name": "Late", "when": {"status": "new", "for": "1h"}, "do": [{"tag": ["late"]}]},
+        directory={"users": {"bob": {"digest": "09:00"}}},
+    )
+    number = room.receive(mail()).case
+    assert number is not None
+    with room.store.write() as connection:
+        reminders.add(connection, number, "alice", room.now, "", room.now)
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("our own fault")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("maild.schedule.reminding._remind", broken)
+        patched.setattr("maild.schedule.digests._to", broken)
+        assert beat(room, hours=24) == ["tag late"]
+    room.fresh()
+    beat(room, seconds=1)
+    assert room.fresh() == []
+    beat(room, minutes=5)
+    assert sorted(one.message.kind.value for one in room.fresh()) == ["digest", "notification"]

@@ -14,7 +14,7 @@ from maild.outbound.names import DEFAULTS, SAMPLE
 from maild.outbound.templates import PACKAGED, Templates
 
 SHIPPED = [
-    "acknowledgement", "admin", "answer", "ask", "digest", "escalation", "follow_up", "forward", "held", "note",
+    "absent", "acknowledgement", "admin", "answer", "ask", "digest", "escalation", "follow_up", "forward", "held", "note",
     "notification", "out_of_hours", "receipt", "refused", "reminder", "report", "satisfaction", "status", "was_this_you",
 ]  # fmt: skip
 TO_CUSTOMERS = ("acknowledgement", "follow_up", "out_of_hours", "reminder", "satisfaction", "status")
