@@ -10,6 +10,8 @@ import codecs
 import re
 from functools import lru_cache
 
+from maild.ingest.language import language
+
 # What senders write, and the codec that reads what they mean: the superset that the web settled on (WHATWG Encoding).
 ALIASES = {
     "ascii": "cp1252", "us-ascii": "cp1252", "iso-8859-1": "cp1252", "iso8859-1": "cp1252", "latin1": "cp1252",
@@ -38,6 +40,9 @@ _KOI8 = re.compile(r"k[o0]i[-_ ]?8[-_ ]?([ru])?\b")
 _SURROGATES = re.compile("[\ud800-\udfff\0]")
 _MEANINGLESS = frozenset(("us-ascii", "ascii", "ansi_x3.4-1968"))  # declared by default, true of 7-bit text only
 _ESCAPES = re.compile(rb"(\x1b(?:\$\([A-Z]|\$[@AB]|\([A-Z]))")
+_CYRILLIC = frozenset(("ru", "uk", "be", "bg", "sr", "mk"))
+_LOOKED_AT = 4096
+_NO_LETTERS = bytes(sign for sign in range(128) if not chr(sign).isalpha())
 # Codecs that mail may name, by Python's names for them.
 _ALLOWED = re.compile(
     r"ascii|utf-(?:7|8|16|32)(?:-[bl]e)?|iso8859-\d+|cp(?:125\d|437|7[23]\d|77\d|8[5-7]\d|874|932|949|950|1006|1125)"
@@ -120,7 +125,8 @@ def _iso2022_jp(data: bytes) -> str:
 def decode(data: bytes, charset: str = "") -> tuple[str, str]:
     """The bytes as text, and a defect ('' when the declared charset was known and fitted).
 
-    Without a usable charset, or where US-ASCII or UTF-8 is declared and not true: UTF-8, else windows-1252.
+    Without a usable charset, or where US-ASCII or UTF-8 is declared and not true: UTF-8, else windows-1252; without one
+    windows-1251 or KOI8 where that makes words of a language.
     """
     name = codec_name(charset) if charset else ""
     defect = f"charset: {charset[:40]!r} is not known" if charset and not name else ""
@@ -142,7 +148,22 @@ def decode(data: bytes, charset: str = "") -> tuple[str, str]:
         pass
     if said and (name != "utf-8" or _mostly_utf8(data)) and name not in ("utf-7", "cp1252"):
         return clean(data.decode(name, "replace")), defect
-    return clean(_cp1252(data)), defect or "charset: 8-bit bytes without a charset"
+    text = "" if said and name != "utf-8" else _cyrillic(data)
+    return clean(text or _cp1252(data)), defect or "charset: 8-bit bytes without a charset"
+
+
+def _cyrillic(data: bytes) -> str:
+    """The bytes in windows-1251 or KOI8 where a language is read in one of these; '' otherwise.
+
+    Only these two: bytes of other scripts make no Cyrillic language, while nearly any bytes make some Thai or Chinese.
+    """
+    high = data[:_LOOKED_AT].translate(None, bytes(range(128)))
+    if len(high) * 2 < len(data[:_LOOKED_AT].translate(None, _NO_LETTERS)):
+        return ""  # mostly ASCII letters: a western language with its accents
+    for codec in ("cp1251", "koi8_u"):
+        if language(data[:_LOOKED_AT].decode(codec, "replace")) in _CYRILLIC:
+            return data.decode(codec, "replace")
+    return ""
 
 
 def _mostly_utf8(data: bytes) -> bool:

@@ -55,3 +55,29 @@ def test_a_lie_about_the_charset_is_a_defect_and_loses_little() -> None:
 def test_nul_and_surrogates_never_come_out() -> None:
     assert decode(b"a\0b", "utf-8")[0] == "a\ufffdb"
     assert decode(b"+2AA-", "utf-7")[0].encode()
+
+
+RUSSIAN = "Здравствуйте, у меня сломался принтер, помогите пожалуйста. Order 4711"
+UKRAINIAN = "Добрий день, у мене зламався принтер, допоможіть будь ласка."
+
+
+@pytest.mark.parametrize("charset", ["", "us-ascii", "unknown-8bit", "utf-8"])
+@pytest.mark.parametrize(("text", "codec"), [(RUSSIAN, "cp1251"), (RUSSIAN, "koi8_r"), (UKRAINIAN, "cp1251"), (UKRAINIAN, "koi8_u")])
+def test_cyrillic_words_are_read_where_no_charset_says_so(text: str, codec: str, charset: str) -> None:
+    assert decode(text.encode(codec), charset)[0] == text
+
+
+@pytest.mark.parametrize(
+    ("text", "codec"),
+    [
+        ("Grüße aus Köln, die Straßenbahn fährt über die Brücke.", "cp1252"),
+        ("Déjà reçu, l'été prochain à Orléans, ça coûte 5 €.", "cp1252"),
+        ("ÄÖÜ äöü ß éèà", "cp1252"),
+    ],
+)
+def test_other_bytes_without_a_charset_stay_windows_1252(text: str, codec: str) -> None:
+    assert decode(text.encode(codec))[0] == text
+
+
+def test_a_declared_charset_is_never_guessed_over() -> None:
+    assert decode(RUSSIAN.encode("cp1251"), "iso-8859-1")[0] == RUSSIAN.encode("cp1251").decode("cp1252")
