@@ -15,11 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import aiosmtplib
-from aiosmtplib.errors import SMTPException, SMTPResponseException, SMTPServerDisconnected, SMTPTimeoutError
+from aiosmtplib.errors import SMTPException, SMTPResponseException
 
 from maild.errors import ConfigError, Fault, SmarthostUnavailable
 from maild.model.outbox import Deferred, Outcome, Refused, Sent
 from maild.outbound import headers
+from maild.outbound.conversation import Answer, Closed, Conversation, NoAnswer, Silent, Talk
 from maild.settings.models import Smarthost
 
 # At MAIL or RCPT these say that we are not let in, whoever the mail is for (RFC 4954, 6; RFC 3207, 4).
@@ -58,7 +59,7 @@ class Courier:
         self.timeouts = timeouts or Timeouts()
         self._password = password
         self._slots = asyncio.Semaphore(smarthost.connections)
-        self._idle: list[aiosmtplib.SMTP] = []
+        self._idle: list[Conversation] = []
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._tls: ssl.SSLContext | None = None
         if smarthost.security != "none":
@@ -113,9 +114,7 @@ class Courier:
             timer.cancel()
         self._timers.clear()
         for connection in connections:
-            with contextlib.suppress(SMTPException, OSError):
-                await connection.quit(timeout=5)
-            connection.close()
+            await _leave(connection)
 
     async def check(self) -> str:
         """Connect, start TLS, log in, and leave: '' or what is wrong, for `maild check --connect`."""
@@ -123,9 +122,7 @@ class Courier:
             connection = await self._connect()
         except SmarthostUnavailable as error:
             return str(error)
-        with contextlib.suppress(SMTPException, OSError):
-            await connection.quit(timeout=5)
-        connection.close()
+        await _leave(connection)
         return ""
 
     async def _send_once(
@@ -141,19 +138,13 @@ class Courier:
             clean = True
             return answered
         finally:
-            if clean and connection.is_connected:
+            if clean and connection.open:
                 self._keep(connection)
             else:
                 connection.close()
 
     async def _transaction(
-        self,
-        connection: aiosmtplib.SMTP,
-        data: bytes,
-        sender: str,
-        envelope: dict[str, str],
-        smtputf8: bool,
-        used_before: bool,
+        self, connection: Conversation, data: bytes, sender: str, envelope: dict[str, str], smtputf8: bool, used_before: bool
     ) -> dict[str, Outcome]:
         """MAIL, RCPT, DATA on an open connection; gives each recipient's outcome. Raises _Lost."""
         everybody = list(envelope)
@@ -163,7 +154,7 @@ class Courier:
             return dict.fromkeys(everybody, Refused(552, reason))
 
         outcomes: dict[str, Outcome] = {}
-        if not connection.supports_extension("smtputf8"):
+        if "smtputf8" not in connection.extensions:
             reason = f"{self.where} does not offer SMTPUTF8, so mail cannot go to an address that is not ASCII"
             foreign = (
                 everybody
@@ -176,89 +167,86 @@ class Courier:
             return outcomes
 
         command = f"MAIL FROM:<{sender}>"
-        if connection.supports_extension("size"):
+        if "size" in connection.extensions:
             command += f" SIZE={len(data)}"
-        if not data.isascii() and connection.supports_extension("8bitmime"):
+        if not data.isascii() and "8bitmime" in connection.extensions:
             command += " BODY=8BITMIME"
         if smtputf8 or not all(one.isascii() for one in (sender, *(envelope[one] for one in waiting))):
             command += " SMTPUTF8"
-        code, said = await self._command(connection, command, self.timeouts.command, first=used_before)
-        if code != 250:
-            await self._reset(connection)
-            return outcomes | dict.fromkeys(waiting, _no(code, said))
+        talk = Talk(connection, [command, *(f"RCPT TO:<{envelope[one]}>" for one in waiting), "DATA"])
+        answer = await self._next(talk, "MAIL", self.timeouts.command, first=used_before)
+        if answer.code != 250:
+            await self._end(talk)
+            return outcomes | dict.fromkeys(waiting, _no(answer))
 
         accepted: list[str] = []
         for recipient in waiting:
-            code, said = await self._command(connection, f"RCPT TO:<{envelope[recipient]}>", self.timeouts.command)
-            if code in (250, 251):
+            answer = await self._next(talk, "RCPT", self.timeouts.command)
+            if answer.code in (250, 251):
                 accepted.append(recipient)
-            elif code == 421:  # the smarthost leaves; what it said yes to before it will not carry out
+            elif answer.code == 421:  # the smarthost leaves; what it said yes to before it will not carry out
+                connection.close()
                 left = [one for one in waiting if one not in outcomes]
-                return outcomes | dict.fromkeys(left, Deferred(code, said))
-            elif code == 552 and accepted:  # RFC 5321, 4.5.3.1.10: too many recipients for one mail
-                outcomes[recipient] = Deferred(code, said)
+                return outcomes | dict.fromkeys(left, _no(answer))
+            elif answer.code == 552 and accepted:  # RFC 5321, 4.5.3.1.10: too many recipients for one mail
+                outcomes[recipient] = Deferred(answer.code, answer.text)
             else:
-                outcomes[recipient] = _no(code, said)
+                outcomes[recipient] = _no(answer)
         if not accepted:
-            await self._reset(connection)
+            await self._end(talk)
             return outcomes
 
-        code, said = await self._command(connection, "DATA", self.timeouts.data)
-        if code != 354:
-            await self._reset(connection)
-            return outcomes | dict.fromkeys(accepted, _no(code, said))
-        code, said = await self._body(connection, data)
-        if code == 421:
+        answer = await self._next(talk, "DATA", self.timeouts.data)
+        if answer.code != 354:
+            await self._end(talk)
+            return outcomes | dict.fromkeys(accepted, _no(answer))
+        answer = await self._body(connection, data)
+        if answer.code == 421:
             connection.close()
-        return outcomes | dict.fromkeys(accepted, Sent(said) if 200 <= code < 300 else _no(code, said))
+        return outcomes | dict.fromkeys(accepted, Sent(answer.text) if 200 <= answer.code < 300 else _no(answer))
 
-    async def _command(
-        self, connection: aiosmtplib.SMTP, command: str, timeout: float, *, first: bool = False
-    ) -> tuple[int, str]:
+    async def _next(self, talk: Talk, command: str, timeout: float, *, first: bool = False) -> Answer:
+        """The smarthost's answer to the next command of a mail; ``first``: on a connection that was used before."""
         try:
-            answer = await connection.execute_command(command.encode("utf-8"), timeout=timeout)
-        except SMTPTimeoutError:
-            raise _Lost(f"{self.where} gave no answer to {command[:4]} within {timeout:.0f} s", first=False) from None
-        except (SMTPServerDisconnected, OSError):
-            raise _Lost(f"{self.where} closed the connection at {command[:4]}", first) from None
-        except SMTPResponseException as error:
-            raise _Lost(f"{self.where} gave no SMTP answer to {command[:4]}: {_said(error.message)}", first) from None
+            answer = await talk.next(timeout)
+        except Silent:
+            raise _Lost(f"{self.where} gave no answer to {command} within {timeout:.0f} s", first=False) from None
+        except Closed:
+            raise _Lost(f"{self.where} closed the connection at {command}", first) from None
+        except NoAnswer as error:
+            raise _Lost(f"{self.where} gave no SMTP answer to {command}: {_said(str(error))}", first) from None
         if answer.code == 421 and first:
             raise _Lost(f"{self.where} closed the connection", first=True)
         if answer.code in NOT_LET_IN:
             raise SmarthostUnavailable(
-                f"{self.where} wants a login or TLS: {answer.code} {_said(answer.message)}: "
+                f"{self.where} wants a login or TLS: {answer.code} {_said(answer.text)}: "
                 "look at username, password and security in outbound.smtp"
             )
-        return answer.code, _said(answer.message)
+        return Answer(answer.code, _said(answer.text))
 
-    async def _body(self, connection: aiosmtplib.SMTP, data: bytes) -> tuple[int, str]:
-        protocol = connection.protocol
-        if protocol is None:
-            raise _Lost(f"{self.where} closed the connection at DATA", first=False)
+    async def _body(self, connection: Conversation, data: bytes) -> Answer:
         message = _dotted(data)
         timeout = self.timeouts.dot + len(message) / SLOWEST
         try:
-            protocol.write(message)
-            answer = await protocol.read_response(timeout=timeout)
-        except SMTPTimeoutError:
+            connection.say(message)
+            answer = await connection.hear(timeout)
+        except Silent:
             raise _Lost(f"{self.where} gave no answer to the mail within {timeout:.0f} s", first=False) from None
-        except (SMTPServerDisconnected, OSError):
+        except Closed:
             reason = f"{self.where} cut the connection before it answered; the mail may be there already"
             raise _Lost(reason, first=False) from None
-        except SMTPResponseException as error:
-            raise _Lost(f"{self.where} gave no SMTP answer to the mail: {_said(error.message)}", first=False) from None
-        return answer.code, _said(answer.message)
+        except NoAnswer as error:
+            raise _Lost(f"{self.where} gave no SMTP answer to the mail: {_said(str(error))}", first=False) from None
+        return Answer(answer.code, _said(answer.text))
 
-    async def _reset(self, connection: aiosmtplib.SMTP) -> None:
-        if not connection.is_connected:
-            return
+    async def _end(self, talk: Talk) -> None:
+        """What was answered before stands, whatever comes now."""
         try:
-            await connection.execute_command(b"RSET", timeout=self.timeouts.data)
-        except (SMTPException, OSError):
-            connection.close()  # what was answered before stands
+            await talk.end(self.timeouts.data)
+        except (Closed, Silent, NoAnswer):
+            talk.cut()
 
-    async def _connect(self) -> aiosmtplib.SMTP:
+    async def _connect(self) -> Conversation:
         host, security = self.smarthost.host, self.smarthost.security
         connection = aiosmtplib.SMTP(
             hostname=host,
@@ -296,7 +284,10 @@ class Courier:
         except BaseException:
             connection.close()
             raise
-        return connection
+        transport = connection.transport
+        if not isinstance(transport, asyncio.Transport):  # it went away at this very moment
+            raise SmarthostUnavailable(f"{self.where} closed the connection")
+        return Conversation(transport, connection.esmtp_extensions)
 
     def _fault(self, error: BaseException) -> str:
         chain: list[BaseException] = [error]
@@ -315,22 +306,22 @@ class Courier:
             return f"{self.where} does not answer: look at outbound.smtp and at the smarthost"
         return f"{self.where} cannot be used: {_said(str(error))}: look at outbound.smtp and at the smarthost"
 
-    def _reuse(self) -> aiosmtplib.SMTP | None:
+    def _reuse(self) -> Conversation | None:
         while self._idle:
             connection = self._idle.pop()
             timer = self._timers.pop(id(connection), None)
             if timer is not None:
                 timer.cancel()
-            if connection.is_connected:
+            if connection.open:
                 return connection
         return None
 
-    def _keep(self, connection: aiosmtplib.SMTP) -> None:
+    def _keep(self, connection: Conversation) -> None:
         self._idle.append(connection)
         loop = asyncio.get_running_loop()
         self._timers[id(connection)] = loop.call_later(self.timeouts.idle, self._drop, connection)
 
-    def _drop(self, connection: aiosmtplib.SMTP) -> None:
+    def _drop(self, connection: Conversation) -> None:
         self._timers.pop(id(connection), None)
         if connection in self._idle:
             self._idle.remove(connection)
@@ -347,16 +338,22 @@ def _dotted(data: bytes) -> bytes:
     return (b"." if data.startswith(b".") else b"") + data.replace(b"\r\n.", b"\r\n..") + b".\r\n"
 
 
-def _no(code: int, said: str) -> Outcome:
-    return Refused(code, said) if 500 <= code < 600 else Deferred(code, said)
+async def _leave(connection: Conversation) -> None:
+    with contextlib.suppress(Closed, Silent, NoAnswer):
+        await connection.ask("QUIT", 5)
+    connection.close()
+
+
+def _no(answer: Answer) -> Outcome:
+    return (Refused if 500 <= answer.code < 600 else Deferred)(answer.code, answer.text)
 
 
 def _said(text: str) -> str:
     return headers.one_line(text)[:500]
 
 
-def _size_limit(connection: aiosmtplib.SMTP) -> int:
-    value = connection.esmtp_extensions.get("size", "").strip()
+def _size_limit(connection: Conversation) -> int:
+    value = connection.extensions.get("size", "").strip()
     return int(value) if value.isascii() and value.isdigit() else 0
 
 

@@ -77,7 +77,7 @@ class Deliverer:
     ended while the last commit ran is recorded in one, since a commit costs more than sending.
 
     ``backlog`` says whether much incoming mail waits: then what no person wrote goes out one at a time.
-    ``sign`` adds DKIM (bytes, From address). ``now`` and ``jitter`` (0 to 1) are injected in tests.
+    ``sign`` adds DKIM (bytes, From address). A pause is heeded within ``pause_heeded`` seconds, by mail that is leased, too. ``now`` and ``jitter`` (0 to 1) are injected in tests.
     """
 
     def __init__(
@@ -93,6 +93,7 @@ class Deliverer:
         now: Callable[[], datetime] = clock.now,
         jitter: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        pause_heeded: float = 0.0,
     ) -> None:
         self._outbox = outbox
         self._courier = courier
@@ -104,6 +105,7 @@ class Deliverer:
         self._now = now
         self._jitter = jitter
         self._sleep = sleep
+        self._pause_heeded = pause_heeded
         self._slots = asyncio.Semaphore(connections)
         self._results = Together(self._finish_all, most=RECORDED_TOGETHER)
         self._flying: set[asyncio.Task[None]] = set()
@@ -117,6 +119,7 @@ class Deliverer:
         self._failures = 0
         self._pause_until: datetime | None = None
         self._taken = 0  # mails that the smarthost has said anything of
+        self._going_until = 0.0  # by the monotonic clock: until then nobody looks again whether the outbox is paused
         self._closed_on: dict[int, int] = {}  # outbox id -> how many were taken when it was last answered with 421
 
     async def run_once(self, now: datetime) -> int:
@@ -225,11 +228,15 @@ class Deliverer:
 
     async def _paused(self) -> bool:
         """Whether somebody has stopped the outbox; where that cannot be known, nothing goes out."""
+        if time.monotonic() < self._going_until:
+            return False
         try:
-            return await asyncio.to_thread(self._outbox.paused)
+            paused = await asyncio.to_thread(self._outbox.paused)
         except TransientError as error:
             log.warning("store.unavailable", reason=str(error))
             return True
+        self._going_until = 0.0 if paused else time.monotonic() + self._pause_heeded
+        return paused
 
     async def _attempt(self, entry: OutboxEntry) -> dict[str, Outcome] | None:
         """Send a mail; the outcome of each waiting recipient, or None where nothing came of it that is to be recorded."""

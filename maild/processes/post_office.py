@@ -57,6 +57,7 @@ log = get_logger(__name__)
 HEARTBEAT = timedelta(seconds=10)
 IMAP_LEASE_SECONDS = 120.0
 NICE = 10  # behind the workers: nobody waits for what it does
+PAUSE_HEEDED = 0.05  # seconds: one look for what goes out within them
 BACKLOG = 100  # waiting messages from which on what no person wrote goes out one at a time
 
 
@@ -216,7 +217,7 @@ class PostOffice:
             StoredOutbox(self.store, office, self.living.life.name(), self._copy_sent()), Courier(smarthost, password),
             connections=smarthost.connections, expire_after=self.settings.main.outbound.expire_after,
             mode=lambda: self.settings.main.outbound.mode,
-            sign=self._signer(), backlog=lambda: self.backlog,
+            sign=self._signer(), backlog=lambda: self.backlog, pause_heeded=PAUSE_HEEDED,
         )  # fmt: skip
         self._fetch()
         self._listen()

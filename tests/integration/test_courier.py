@@ -24,7 +24,17 @@ QUICK = Timeouts(connect=2, command=2, data=2, dot=2, idle=5)
 CUT = "<cut>"
 SILENT = "<silent>"
 
+OFFERED = ["SIZE 1000000", "8BITMIME", "SMTPUTF8"]
+
 Reply = Callable[[str, int], str | None]
+
+
+@pytest.fixture(autouse=True, params=["one by one", "pipelined"])
+def pipelining(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Every story is told to a server that wants each command by itself, and to one that takes them together."""
+    if request.param == "pipelined":
+        monkeypatch.setattr(f"{__name__}.OFFERED", [*OFFERED, "PIPELINING"])
+    return bool(request.param == "pipelined")
 
 
 @dataclass
@@ -33,7 +43,7 @@ class Sink:
 
     reply: Reply = lambda command, session: None
     greeting: str = "220 sink"
-    extensions: tuple[str, ...] = ("SIZE 1000000", "8BITMIME", "SMTPUTF8")
+    extensions: tuple[str, ...] = field(default_factory=lambda: tuple(OFFERED))
     tls: ssl.SSLContext | None = None
     commands: list[str] = field(default_factory=list)
     mails: list[bytes] = field(default_factory=list)
@@ -212,6 +222,21 @@ def test_what_the_smarthost_says_is_a_value_and_the_next_mail_goes_on(
         assert isinstance((await courier.send(MAIL, "", ["jo@acme.example"]))["jo@acme.example"], Sent)
 
     story(sink, act)
+
+
+def test_what_goes_together_is_answered_in_order_and_an_answer_too_many_spoils_no_other_mail(pipelining: bool) -> None:
+    """RFC 2920, 3.1: DATA may be answered with 354 although nobody was taken; then the connection is of no more use."""
+    sink = Sink(lambda command, session: "550 5.1.1 nobody" if command.startswith("RCPT TO:<nobody") else None)
+
+    async def act(courier: Courier) -> None:
+        outcomes = await courier.send(MAIL, "a@example.com", ["nobody1@x.example", "jo@x.example", "nobody2@x.example"])
+        assert [type(one) for one in outcomes.values()] == [Refused, Sent, Refused]
+        assert await courier.send(MAIL, "a@example.com", ["nobody@x.example"]) == {"nobody@x.example": Refused(550, "5.1.1 nobody")}
+        assert await courier.send(MAIL, "a@example.com", ["jo@x.example"]) == {"jo@x.example": Sent("2.0.0 Ok 0102018f-aaaa-bbbb-000000")}
+
+    story(sink, act)
+    assert len(sink.mails) == 2
+    assert (sink.sessions, sink.commands.count("RSET")) == ((2, 0) if pipelining else (1, 1))
 
 
 def test_f41_a_connection_cut_after_the_dot_defers() -> None:
