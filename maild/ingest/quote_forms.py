@@ -85,7 +85,7 @@ _TITLED_RULE = re2.compile(r"^[ \t]{0,4}[-_=—–‐]{2,}\s*[^-_=—–‐\s].{
 _DRAWN = frozenset("#=-_*—–|")
 _TITLE_STARTS = frozenset(["--", "__", "==", "——", "––", "‐‐"])
 _FOOTER = re2.compile(
-    r"(?i)^\W*(reply to this email directly|you (are receiving|received) this (message|e-?mail|because)|to (unsubscribe|respond|stop receiving)|unsubscribe(( from this \w+| here)?\W*$|\W*(https?:|<|mailto:))|view it on|visit (this|the) (topic|group)|for more options, visit)"
+    r"(?i)^\W*(reply to this email directly|you (are receiving|received) this ((message|e-?mail) )?because (you|your|this) |you (are receiving|received) this (message|e-?mail)\W*$|to (unsubscribe|respond|stop receiving)|unsubscribe(( from this \w+| here)?\W*$|\W*(https?:|<|mailto:))|view it on \S*(https?:|git|\.\w)|visit (this|the) (topic|group)( at|:|\W*$|.*https?:)|for more options, visit)"
 )
 _MARKER = re2.compile(r"(?i)^[ \t>|*＞]{0,20}[-—–_=]{2,}\s*answer above this line\b")
 _BELOW = re2.compile(

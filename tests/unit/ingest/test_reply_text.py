@@ -296,6 +296,11 @@ def test_text_below_a_line_of_dashes_is_no_signature() -> None:
     assert new_text("Hello\n--\nJo Doe, Home Ltd\n+1 555 1234\n", "") == "Hello"
 
 
+@pytest.mark.parametrize("own", ["You are receiving this because I am angry", "View it on site, please", "Visit this topic of noise again"])
+def test_a_sentence_that_begins_like_a_footer_stays(own: str) -> None:
+    assert new_text(f"{ATTRIBUTIONS[0]}\n> Which one?\n> Your desk\n\n{own}\nThe red one\n", "") == f"{own}\nThe red one"
+
+
 def test_a_wish_to_be_unsubscribed_is_no_footer() -> None:
     below = "> Our news\n> of today\n"
     assert "Unsubscribe me from it" in new_text(f"Hello\n{ATTRIBUTIONS[0]}\n{below}Unsubscribe me from it, please\n", "")
