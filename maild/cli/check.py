@@ -204,9 +204,19 @@ def _fault(fault: Fault) -> None:
     shown = _source(fault)
     if shown is not None:
         number = str(fault.line)
-        show.block(f"  {number} | {shown}\n  {' ' * len(number)} | {' ' * (fault.column - 1)}^")
+        shown, column = _around(shown, fault.column)
+        show.block(f"  {number} | {shown}\n  {' ' * len(number)} | {' ' * (column - 1)}^")
     if fault.page:
         show.line(f"  see {fault.page}")
+
+
+def _around(line: str, column: int, width: int = 120) -> tuple[str, int]:
+    """What of a long line stands around this column, and the column in it."""
+    if len(line) <= width:
+        return line, column
+    start = max(0, min(column - width // 2, len(line) - width))
+    piece = line[start : start + width]
+    return f"{'…' if start else ''}{piece}{'…' if start + width < len(line) else ''}", column - start + (1 if start else 0)
 
 
 def _source(fault: Fault) -> str | None:

@@ -88,7 +88,10 @@ def _sentence(pattern: str, error: Exception) -> str:
                 "use extract, and compare what was found")  # fmt: skip
     if "too large" in text or ("repeat" in text and "size" in text):
         return f"the pattern is too large: {text}\nrepeat at most 1000 times, or use contains or words"
-    return f"the pattern cannot be read: {text.replace(FLAGS, '')}"
+    hints = {"missing )": r"a bracket that is meant itself is written \(", "missing ]": r"a bracket that is meant itself is written \[",
+             "no argument": "what is repeated stands before the sign: .*x; or use contains"}  # fmt: skip
+    hint = next((each for begin, each in hints.items() if text.startswith(begin)), "")
+    return f"the pattern cannot be read: {text.replace(FLAGS, '')}\n{hint}"
 
 
 def _refuse_control(pattern: str) -> None:

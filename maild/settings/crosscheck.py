@@ -88,7 +88,7 @@ def _unknown(reading: Reading, reference: Reference, known: dict[str, frozenset[
     if kind == "list":
         why = _list(reading, name)
         return (
-            document.fault(reference.path, why, "paths are relative to the configuration directory", page=f"{PAGE}#in_list")
+            document.fault(reference.path, *why.partition("\n")[::2], page=f"{PAGE}#in_list")
             if why
             else None
         )

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from maild.errors import Fault
+from maild.settings import other_words
 from maild.settings.source import Document, Node
 
 PAGE = "docs/reference/configuration.md"
@@ -147,6 +148,10 @@ def page_of(document: Document, path: Sequence[str | int]) -> str:
     return f"{PAGE}#{document.name.replace('.', '')}" if document.name else PAGE
 
 
+def _of_a_rule(document: Document, path: Path) -> bool:
+    return document.name.startswith("rules/") and len(path) == 3 and path[0] == "rules"
+
+
 def _fault(document: Document, model: type[BaseModel], path: Path, refusals: Sequence[_Refusal]) -> Fault:
     page = page_of(document, path)
     name = str(path[-1]) if path else ""
@@ -154,7 +159,8 @@ def _fault(document: Document, model: type[BaseModel], path: Path, refusals: Seq
     on_key = any(each.loc[-1:] == ("[key]",) for each in refusals)
     if "extra_forbidden" in by_kind:
         known = {key for each in refusals for key in _keys_at(model, each.loc)}
-        return document.fault(path, f"unknown key {name!r}", nearest(name, known, shown=16), key=True, page=page)
+        elsewhere = other_words.said(name, other_words.RULE_KEYS) if _of_a_rule(document, path) else ""
+        return document.fault(path, f"unknown key {name!r}", elsewhere or nearest(name, known, shown=16), key=True, page=page)
     if "value_error" in by_kind:
         text = str(by_kind["value_error"].ctx.get("error", by_kind["value_error"].msg))
         message, _, hint = text.partition("\n")

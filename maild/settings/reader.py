@@ -44,8 +44,7 @@ def read_file(path: Path, shown: str) -> Document:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        return Document(shown, "", faults=[Fault(shown, 0, 0, f"cannot be read: {why}", "check its owner and mode")])
+        return Document(shown, "", faults=[Fault(shown, 0, 0, *wording.unreadable(path, error), wording.PAGE)])
     return read_bytes(raw, shown)
 
 
@@ -54,6 +53,9 @@ def read_bytes(raw: bytes, shown: str) -> Document:
     document = Document(shown, "", hashlib.sha256(raw).hexdigest())
     if len(raw) > MAX_BYTES:
         document.faults.append(Fault(shown, 0, 0, "is larger than 8 MiB; no configuration is", "split it"))
+        return document
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in (raw[:1], raw[1:2]):
+        document.faults.append(Fault(shown, 0, 0, "this file is UTF-16, as Windows editors save it", "save it as UTF-8", wording.PAGE))
         return document
     try:
         document.text = raw.decode("utf-8-sig")
@@ -197,6 +199,9 @@ class _Reader:
             frame.dropped = True
         elif _CONTROL.search(key):
             self.fault(mark, *wording.control(key))
+        elif key and wording.ODD_BLANK.match(key):
+            self.fault(mark, *wording.ODD_INDENTATION)
+            frame.dropped = True
 
     def _put(self, frame: _Frame | None, value: Any, node: Any, anchor: str | None, size: int) -> None:
         if anchor is not None:
@@ -247,6 +252,11 @@ class _Reader:
                 self._empty(event, frame)
                 return None
             self._cut(event)
+            if text[0] in wording.OPENING and text[-1] in wording.CLOSING and len(text) > 1:
+                mark = event.start_mark
+                self.document.faults.append(
+                    Fault(self.document.file, mark.line + 1, mark.column + 1, *wording.typographic(text), wording.PAGE, "warning")
+                )
             if text[0] in _DIGITS:
                 return _number(text)
             return _WORDS.get(text, text) if len(text) < 6 else text

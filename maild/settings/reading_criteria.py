@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from maild.plain import patterns
+from maild.settings import other_words
 from maild.settings.criteria import (
     ADDRESS,
     ATTACHMENT,
@@ -109,9 +110,9 @@ def find_field(name: str) -> tuple[str, str]:
         raise Refused(f"there is no criterion {name!r}", "write header.NAME, like header.X-Spam-Status", (KEY,))
     if field in OPERATORS:
         raise Refused(f"{name!r} is an operator, and stands under a criterion", f"write subject: {{{field}: …}}", (KEY,))
-    if field in ("all_of", "any_of", "none_of", "not", "or", "and"):
+    if field in ("all_of", "any_of", "none_of"):
         raise Refused(f"there is no criterion {name!r}", "lists of criteria go under all:, any: or none:", (KEY,))
-    raise Refused(f"there is no criterion {name!r}", nearest(field, [*CRITERIA, *_GROUPS, CONDITION]), (KEY,))
+    raise Refused(f"there is no criterion {name!r}", other_words.said(name, other_words.CRITERIA) or nearest(field, [*CRITERIA, *_GROUPS, CONDITION]), (KEY,))
 
 
 def criterion(name: str, value: Any) -> Criterion:
@@ -152,7 +153,8 @@ def _fits(field: str, kind: str, operator: str) -> None:
     if operator == "outside":
         raise Refused("'outside' belongs to received", "write received: {outside: CALENDAR}", (KEY,))
     if operator not in OPERATORS:
-        raise Refused(f"there is no operator {operator!r}", nearest(operator, OPERATORS), (KEY,))
+        hint = other_words.said(operator, other_words.OPERATORS) or nearest(operator, OPERATORS)
+        raise Refused(f"there is no operator {operator!r}", hint, (KEY,))
     if kind not in _ONLY_FOR.get(operator, (kind,)) or (operator == "has_field" and field not in _WITH_LABELS):
         fits = "body, text and whole_text" if operator == "has_field" else "addresses and headers"
         raise Refused(f"{operator!r} does not fit {field!r}", f"it is for {fits}", (KEY,))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -16,6 +17,31 @@ from maild.errors import Fault
 PAGE = "docs/reference/configuration.md#yaml"
 MAX_DEPTH = 60
 TOO_DEEP = f"this is nested more than {MAX_DEPTH} deep; no configuration is"
+
+
+ODD_BLANK = re.compile(r"[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000\ufeff]")
+ODD_INDENTATION = (
+    "a no-break space stands in the indentation; YAML takes plain blanks only",
+    "write blanks in its place (text pasted from web pages brings them along)",
+)
+OPENING, CLOSING = frozenset("“„‟«‘‚"), frozenset("”“‟»’‘")  # typographic quotes
+_CONFLICT = re.compile(r"<{7}(?: |$)|={7}$|>{7}(?: |$)")
+
+
+def unreadable(path: Path, error: OSError) -> tuple[str, str]:
+    """Why a file that is there cannot be opened."""
+    if path.is_dir():
+        return "this is a directory, and a file is wanted", "move or rename it"
+    if path.is_symlink() and not isinstance(error, PermissionError):
+        return "this link leads to no file", "mend it, or remove it"
+    return f"cannot be read: {(error.strerror or str(error)).lower()}", "check its owner and mode"
+
+
+def typographic(value: str) -> tuple[str, str]:
+    return (
+        f"{value[0]} and {value[-1]} are letters to YAML, and part of the text",
+        f"write: {quoted(value[1:-1])}, if they were meant as quotes",
+    )
 
 
 def quoted(value: str) -> str:
@@ -97,6 +123,8 @@ def empty(text: str, mark: Any, key: str | None, flow: bool) -> tuple[str, str]:
     after = rest.split(":", 1)[1] if ":" in rest else ""
     comment = re.match(r"\s+(#\S.*|#+)\s*$", after)
     if flow and not re.match(r"\s*(?:\"[^\"]*\"|'[^']*'|[^,:{}\[\]]+?)\s*:(?:\s|[,}]|$)", rest):
+        if OPENING & set(_line(text, mark)):
+            return (f"{key!r} has no value: the quotes “ ” in this line are letters to YAML", 'write " or \' in their place')
         return (f"{key!r} has no value: inside {{ }} a comma ends a key or value", "quote names that hold a comma")
     if comment and key not in {"reply", "acknowledge"}:
         return (
@@ -129,6 +157,11 @@ def _sentence(problem: str, context: str, mark: Any, start: Any, text: str) -> t
     line, rest = _line(text, mark), _rest(text, mark)
     if "\t" in line[: mark.column + 1] and not line[: mark.column + 1].strip():
         return mark, "a tab stands in the indentation; YAML takes blanks only", "write two blanks for each tab"
+    for place in (mark, start):
+        if _CONFLICT.match(_line(text, place)):
+            return place, "a merge conflict stands here", "keep one of the two sides, and remove the lines <<<<<<<, ======= and >>>>>>>"
+        if ODD_BLANK.match(_line(text, place).lstrip(" ")):
+            return _At(place.line, 0), *ODD_INDENTATION
     if "cannot start any token" in problem:
         return mark, f"text that begins with {rest[:1]} must be quoted", _corrected(line, mark.column)
     if "scanning an alias" in context or "scanning an anchor" in context:

@@ -100,7 +100,7 @@ def test_a_control_character_has_a_place() -> None:
 
 def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     document = read_file(tmp_path, "folder")
-    assert "cannot be read" in str(document.faults[0])
+    assert "this is a directory" in str(document.faults[0])
 
 
 def test_an_empty_file_has_no_value_and_no_fault() -> None:
