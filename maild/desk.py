@@ -187,11 +187,14 @@ class Desk:
         message: Message | None = None, actor: str = "", marks: Sequence[str] = (),
         attachments: Sequence[PartRef] = (), reason: str = "", internal: bool = False, template: str = "",
         more: Mapping[str, Any] | None = None, writer: Address | None = None,
+        copied: Sequence[Address] | None = None,
     ) -> list[str]:  # fmt: skip
         """Tell these users (and addresses) of an event, each once, in a mail and a thread of their own; returns whom.
 
         ``template`` takes the place of the event's own; ``more`` are further values of `event` for it.
-        ``writer`` is who wrote ``message`` where From names a form or a group. Never the person who did it. Says where a reply goes: to the contact, or nowhere outside.
+        ``writer`` is who wrote ``message`` where From names a form or a group. ``copied`` is who else takes part, for
+        callers that have just written that down (what is not read again needs no lock: store/recording.py). Never the person
+        who did it. Says where a reply goes: to the contact, or nowhere outside.
         """
         if self.silent or (not template and self.office.settings.main.mailboxes[case.mailbox].notify == "none"):
             return []
@@ -205,7 +208,7 @@ class Desk:
         if case.organisation and actor not in users and event in {"new_case", "answer", "reopened", "follow_up"}:
             shown_as += f" ({case.organisation})"
         mailbox = self.office.settings.main.mailboxes[case.mailbox]
-        reply_to = "" if internal else self.reply_goes_to(case, contact)
+        reply_to = "" if internal else self.reply_goes_to(case, contact, copied)
         details = {
             "type": event, "actor": shown_as, "text": text, "html": html, "reply_to": reply_to, "marks": list(marks),
             "reason": reason, "subject": message.subject if message else case.title,
@@ -251,14 +254,18 @@ class Desk:
         shown = {"sla": "SLA", "workflow": "workflow"}.get(kind, "") if colon else ""
         return users[actor].name if actor in users else f"{shown} {name}" if shown else actor
 
-    def reply_goes_to(self, case: Case, contact: Contact | None) -> str:
+    def copied_of(self, case: Case) -> list[Address]:
+        """Who outside takes part beside the contact."""
+        taking = people.participants_of(self.connection, case.number)
+        return [Address(name, address) for address, name, role in taking if role == "cc"]
+
+    def reply_goes_to(self, case: Case, contact: Contact | None, copied: Sequence[Address] | None = None) -> str:
         """Whom an agent's answer goes to, in words: the contact, and those on Cc; '' where there is no contact."""
         if contact is None:
             return ""
-        others = [
-            name or address for address, name, role in people.participants_of(self.connection, case.number)
-            if role == "cc" and not self.office.addresses.user_of(address) and not self.office.addresses.mailbox_of(address)
-        ]  # fmt: skip
+        copied = self.copied_of(case) if copied is None else copied
+        ours = self.office.addresses
+        others = [one.name or one.email for one in copied if not ours.user_of(one.email) and not ours.mailbox_of(one.email)]
         named = ", ".join(others[:NAMED]) + (f" and {len(others) - NAMED} more" if len(others) > NAMED else "")
         return (contact.name or contact.email) + (f", Cc {named}" if named else "")
 

@@ -48,8 +48,9 @@ def answer(matter: Matter, decision: Decision, thread: Thread, others: Sequence[
     thanked = _thanked(matter, change)
     if matter.history is None and not thanked:
         casework.asked_again(matter.desk, case, matter.entry.received_at)
+    copied = matter.desk.copied_of(case)
     if thread.takes_part and matter.author is not None:
-        matter.add_copied(case, matter.author)
+        copied = matter.add_copied(case, matter.author, copied)
     cases.follow(matter.connection, case.number, [*decision.followers, *matter.groups_of(others, case)])
     matter.tell_notes(case, decision.notes)
     contact = people.contact(matter.connection, case.contact_id) if case.contact_id else None
@@ -68,7 +69,7 @@ def answer(matter: Matter, decision: Decision, thread: Thread, others: Sequence[
         who = []
         if case.assignee and matter.history is None and digests.reached(matter.office.settings, case.assignee):
             matter.desk.summed(case.assignee, case, "thanks", contact.name if contact else matter.actor(), matter.message.new_text)
-    matter.notify(case, contact, event, who, marks)
+    matter.notify(case, contact, event, who, marks, copied=copied)
     return matter.end("answer", case=case.number, event="case.reopened" if reopened else "case.updated")
 
 

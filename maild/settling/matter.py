@@ -131,15 +131,16 @@ class Matter:
 
     def notify(
         self, case: Case, contact: Contact | None, event: str, who: Sequence[str], marks: Sequence[str], previous: int = 0,
-        writer: Address | None = None,
+        writer: Address | None = None, copied: Sequence[Address] | None = None,
     ) -> None:  # fmt: skip
-        """Tell these about the message; ``previous`` is the case that this one follows, ``writer`` whom a rule found in it."""
+        """Tell these about the message; ``previous`` is the case that this one follows, ``writer`` whom a rule found in it,
+        ``copied`` who is on the Cc of a case that was just made."""
         if writer is None and self.reading.identity.source != "from":
             writer = self.author  # a group server put our own address into From
         self.trace["notified"] = self.desk.notify(
             case, contact, event, who, text=self.words or self.message.new_text or self.message.text, message=self.message,
             actor=self.user or "", marks=marks, attachments=self.part_refs(), more={"previous": previous} if previous else None,
-            writer=writer,
+            writer=writer, copied=copied,
         )  # fmt: skip
 
     def record(self, case: Case, *, public: bool, stream: bool = True, outgoing: bool = False) -> int:
@@ -224,14 +225,18 @@ class Matter:
         groups = (self.office.settings.main.mailboxes[key].group for key in others)
         return [f"group:{group}" for group in groups if group and group != case.group]
 
-    def add_copied(self, case: Case, address: Address | None) -> None:
-        """Whom the customer put on To and Cc takes part."""
+    def add_copied(self, case: Case, address: Address | None, taking: Sequence[Address]) -> list[Address]:
+        """Whom the customer put on To and Cc takes part, beside those who do already (``taking``); returns them all."""
+        copied = {one.key: one for one in taking}
         if self.kind is MessageKind.AGENT or self.classification.automatic is not Automatic.NO:
-            return
+            return list(copied.values())
         named = (*self.message.to, *self.message.cc)
         if len(named) > MOST_COPIED:
             self.tell_notes(case, [f"{len(named)} addresses on To and Cc: the first {MOST_COPIED} take part"])
         for one in named[:MOST_COPIED]:
             ours = self.office.addresses.mailbox_of(one.email) or self.office.addresses.user_of(one.email)
-            if not ours and "@" in one.email and (address is None or one.key != address.key):
+            itself = address is not None and one.key == address.key
+            if not ours and not itself and "@" in one.email and one.key not in copied:
                 people.add_participant(self.connection, case.number, one.email, one.name)
+                copied[one.key] = one
+        return list(copied.values())

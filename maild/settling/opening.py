@@ -35,11 +35,11 @@ def open_case(
     case = casework.begin(matter.desk, case, actor, since=since, import_id=matter.entry.import_id)
     if address is not None:
         people.add_participant(matter.connection, case.number, address.email, address.name, "contact")
-    if known:
-        matter.add_copied(case, address)
+    copied = matter.add_copied(case, address, []) if known else []
     goes_on = known and follow_up_of is not None and follow_up_of.contact_id is not None
     if goes_on and matter.author is not None and not matter.user and address is not None and not matter.wrote(address):
         people.add_participant(matter.connection, case.number, matter.author.email, matter.author.name)
+        copied.append(matter.author)
     matter.record(case, public=matter.kind is not MessageKind.AGENT or matter.behalf is not None)
     matter.tell_notes(case, [*decision.notes, *([nobody] if nobody else [])])
     cases.follow(matter.connection, case.number, [*decision.followers, *matter.groups_of(others, case)])
@@ -48,7 +48,7 @@ def open_case(
     if thread.mentions is not None:
         cases.link(matter.connection, case.number, LinkType.MENTIONS, thread.mentions)
     _answer_automatically(matter, decision, case, contact, address, follow_up_of, known)
-    _notify_new(matter, decision, case, contact, thread, follow_up_of)
+    _notify_new(matter, decision, case, contact, thread, follow_up_of, copied)
     if matter.history is not None:
         _file_away(matter, case)
     return matter.end("follow_up" if follow_up_of else "case", case=case.number, event="case.created")
@@ -183,8 +183,9 @@ def _automatic_of(matter: Matter, decision: Decision) -> Automatic:
 
 
 def _notify_new(
-    matter: Matter, decision: Decision, case: Case, contact: Contact | None, thread: Thread, follow_up_of: Case | None
-) -> None:
+    matter: Matter, decision: Decision, case: Case, contact: Contact | None, thread: Thread, follow_up_of: Case | None,
+    copied: Sequence[Address],
+) -> None:  # fmt: skip
     marks = matter.marks()
     if thread.mentions is not None:
         marks.append(f"mentions case {thread.mentions}; answer #merge {thread.mentions} if it is the same person")
@@ -199,7 +200,7 @@ def _notify_new(
     if follow_up_of is not None and cases.recent_follow_ups(matter.connection, follow_up_of.number, matter.now) >= 3:
         who = [*who, *matter.desk.named(case, ["manager"])]
     named = Address(decision.contact.name, decision.contact.address) if decision.contact.address else None
-    matter.notify(case, contact, event, who, marks, follow_up_of.number if follow_up_of else 0, named)
+    matter.notify(case, contact, event, who, marks, follow_up_of.number if follow_up_of else 0, named, copied)
 
 
 def _is_active(matter: Matter, user: str | None) -> bool:

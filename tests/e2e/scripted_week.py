@@ -39,7 +39,7 @@ from maild.office import Office, open_office, open_store
 from maild.outbound.bytes import serialise
 from maild.processes.door import arrival
 from maild.processes.post_office import StoredOutbox
-from maild.schedule import beats, crons, stays
+from maild.schedule import absent, beats, crons, stays
 from maild.schedule.acting import Acting
 from maild.settings.load import load
 from maild.sla import escalation
@@ -430,7 +430,7 @@ class Daemons:
 
 
 def nothing_waits(store: Store, office: Office, now: datetime) -> bool:
-    """Whether no mail, no event, no clock, no stay and no schedule is left for maild to act on at this time."""
+    """Whether no mail, event, clock, word of the absent, stay or schedule is left for maild to act on at this time."""
     with store.read() as connection:
         spooled, outgoing = spool.figures(connection, now), schema.outbox.c
         if spooled["pending"] or spooled["processing"] or due.any_pending(connection):
@@ -439,6 +439,8 @@ def nothing_waits(store: Store, office: Office, now: datetime) -> bool:
         if connection.execute(select(outgoing.id).where(unsent, outgoing.next_at <= now).limit(1)).scalar():
             return False
         if any(has_step(connection, office, one, now) for one in clocks.waiting(connection, now, 500)) or reminders.due(connection, now, limit=1):
+            return False
+        if any(at <= now for at in absent.due(connection, office, now).values()):
             return False
         acting = Acting(Desk(office, connection, now))
         zone = office.settings.main.timezone

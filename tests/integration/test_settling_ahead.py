@@ -281,3 +281,14 @@ def test_nothing_is_written_by_a_connection_that_records(room: Room) -> None:
     with room.store.write() as connection:
         assert recording.replay(connection)
         assert cases.followers_of(connection, 1) == ["bob"]
+
+
+def test_who_is_on_cc_takes_no_mail_off_the_quick_way(room: Room, replayed: list[bool]) -> None:
+    to, copied = "support@example.com, Eve <eve@home.example>", ["Cc: eve@home.example"]
+    assert room.receive(mail(sender="Jo <jo@home.example>", to=to, headers=copied)).case == 2
+    answer = [f"In-Reply-To: <{room.signed_id(2)}>", "Cc: Eve <eve@home.example>, Max <max@home.example>"]
+    assert room.receive(mail("More.\n", sender="Jo <jo@home.example>", headers=answer)).case == 2
+    assert replayed == [True, True]
+    assert [(one["email"], one["role"]) for one in room.case(2)["contacts"]] == [
+        ("jo@home.example", "contact"), ("eve@home.example", "cc"), ("max@home.example", "cc")
+    ]  # fmt: skip
