@@ -56,7 +56,7 @@ log = get_logger(__name__)
 
 HEARTBEAT = timedelta(seconds=10)
 IMAP_LEASE_SECONDS = 120.0
-NICE = 10  # behind the workers: nobody waits for what it does
+NICE = 15  # behind the workers: nobody waits for what it does
 PAUSE_HEEDED = 0.05  # seconds: one look for what goes out within them
 BACKLOG = 100  # waiting messages from which on what no person wrote goes out one at a time
 

@@ -31,7 +31,7 @@ FIRST_BATCH, BATCH = 7, 20  # messages leased at once: few while others can take
 BATCH_BYTES = 4 * 1024**2
 LEASE_SECONDS = 120.0
 TICK_SECONDS = 1.0
-NICE = 5
+NICE = 10
 
 
 def run(
