@@ -30,6 +30,7 @@ from maild.errors import ConfigError, Fault, MaildError
 from maild.ingest import pipe
 from maild.log import configure, get_logger
 from maild.office import Compiled, open_office, open_store, prove
+from maild.outbound.mode import Mode
 from maild.plain import notify
 from maild.plain.domains import organisational
 from maild.processes import door, post_office, worker
@@ -69,8 +70,8 @@ class Child:
 class Supervisor:
     """The parent of all processes of one daemon."""
 
-    def __init__(self, folder: Path, settings: Settings, compiled: Compiled) -> None:
-        self.folder, self.settings, self.compiled = folder, settings, compiled
+    def __init__(self, folder: Path, settings: Settings, compiled: Compiled, mode: Mode | None = None) -> None:
+        self.folder, self.settings, self.compiled, self.mode = folder, settings, compiled, mode
         self.new_mail, self.outgoing = Bell(), Bell()
         self.children: list[Child] = []
         self.door_channel: Channel | None = None
@@ -297,7 +298,7 @@ class Supervisor:
         """Take the configuration on disk, all or nothing; returns what is live now and what waits for a restart, or why not."""
         notify.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
-            fresh = load(self.folder)
+            fresh = forced(load(self.folder), self.mode)
             compiled = prove(fresh)
             settings = fresh.model_copy(update={"main": keep_started(self.settings, fresh), "state_dir": self.settings.state_dir})
             self._remember(settings)
@@ -420,9 +421,20 @@ def lock(state_dir: Path) -> int:
             time.sleep(0.1)
 
 
-def run(folder: Path) -> int:
-    """`maild run`: everything is proved before the first listener opens. Returns the exit status."""
-    settings = load(folder)
+def forced(settings: Settings, mode: Mode | None) -> Settings:
+    """The configuration with this mode of outgoing mail in place of its own; None changes nothing."""
+    if mode is None:
+        return settings
+    outbound = settings.main.outbound.model_copy(update={"mode": mode})
+    return settings.model_copy(update={"main": settings.main.model_copy(update={"outbound": outbound}), "forced": True})
+
+
+def run(folder: Path, mode: Mode | None = None) -> int:
+    """`maild run`: everything is proved before the first listener opens. Returns the exit status.
+
+    ``mode`` wins over `outbound.mode`, after each reload, too.
+    """
+    settings = forced(load(folder), mode)
     configure(settings.main.log.format, settings.main.log.level)
     compiled = prove(settings)
     handle = lock(settings.state_dir)
@@ -432,6 +444,6 @@ def run(folder: Path) -> int:
         store.create_or_upgrade(upgrade=settings.main.database.upgrade == "auto")
     store.close()
     try:
-        return Supervisor(folder, settings, compiled).run()
+        return Supervisor(folder, settings, compiled, mode).run()
     finally:
         os.close(handle)

@@ -8,6 +8,7 @@ from typing import Any
 from maild import __version__, clock, fetching
 from maild.cases.shape import instant
 from maild.errors import TransientError
+from maild.outbound.mode import in_words
 from maild.settings.models import Settings
 from maild.store import cases, installation, outbox, spool
 from maild.store.unit_of_work import Store
@@ -28,7 +29,8 @@ def status(settings: Settings, store: Store | None) -> dict[str, Any]:
         "configuration": {"loaded_at": None, "hash": None, "fault": None},
         "paused": [],
         "mailboxes": {key: {"last_fetch": None, "fault": None} for key, one in settings.main.mailboxes.items() if one.imap},
-        "mode": _mode(settings),
+        "mode": in_words(settings.main.outbound.mode),
+        "mode_forced": False,
         "version": __version__,
         "needs": [],
     }
@@ -49,6 +51,8 @@ def status(settings: Settings, store: Store | None) -> dict[str, Any]:
             living = installation.living(connection, now)
             last = living[0] if living else installation.last_daemon(connection)
             smarthost = installation.get_meta(connection, "smarthost_fault")
+            if living and (mode := installation.get_meta(connection, installation.FORCED_MODE)):
+                shown["mode"], shown["mode_forced"] = mode, True
     except TransientError as error:
         shown["needs"].append(str(error))
         return shown
@@ -60,13 +64,6 @@ def status(settings: Settings, store: Store | None) -> dict[str, Any]:
         shown["listeners"] = list(living[0].listeners)
     shown["needs"] = _needs(shown, store, bool(living), smarthost, len({row.config_hash for row in living}))
     return shown
-
-
-def _mode(settings: Settings) -> str:
-    mode = settings.main.outbound.mode
-    if isinstance(mode, str):
-        return mode
-    return f"redirect: {mode.redirect}" if hasattr(mode, "redirect") else f"only: {', '.join(mode.only)}"
 
 
 def _needs(shown: dict[str, Any], store: Store, living: bool, smarthost: str | None, hashes: int) -> list[str]:
@@ -111,7 +108,8 @@ def lines(shown: dict[str, Any]) -> list[str]:
     """The status for people; the first line is a sentence."""
     needs = shown["needs"]
     first = "all is well" if not needs else f"{len(needs)} thing{'s' if len(needs) > 1 else ''} need{'' if len(needs) > 1 else 's'} a person: {needs[0]}"
-    mode = "" if shown["mode"] == "live" else f"outgoing mail is not live (outbound.mode {shown['mode']}); "
+    whence = "by maild run --force-mode" if shown["mode_forced"] else "outbound.mode"
+    mode = "" if shown["mode"] == "live" else f"outgoing mail is not live ({whence} {shown['mode']}); "
     found = [f"maild {shown['version']}: {mode}{first.rstrip('.')}."]
     found += [f"  ! {one}" for one in needs]
     box, out, configuration = shown["spool"], shown["outbox"], shown["configuration"]

@@ -12,11 +12,23 @@ from maild.cli.context import become_owner, invocation
 
 def register(app: typer.Typer) -> None:
     @app.command()
-    def run(ctx: typer.Context) -> None:
+    def run(
+        ctx: typer.Context,
+        force_mode: Annotated[
+            str,
+            typer.Option(metavar="MODE", help="live, hold, redirect:me@example.com or only:*@example.com: wins over outbound.mode."),
+        ] = "",
+    ) -> None:
         """Run the daemon in the foreground: SIGTERM drains, SIGHUP reloads."""
         from maild import daemon
+        from maild.outbound.mode import read_mode
 
-        raise typer.Exit(daemon.run(invocation(ctx).folder))
+        try:
+            mode = read_mode(force_mode) if force_mode else None
+        except ValueError as error:
+            show.error(f"--force-mode: {error}")
+            raise typer.Exit(2) from None
+        raise typer.Exit(daemon.run(invocation(ctx).folder, mode))
 
     @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
     def deliver(ctx: typer.Context) -> None:

@@ -5,13 +5,38 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
 
 from maild.model.outbox import OutgoingMessage
 from maild.outbound import headers
 from maild.settings.models import Only, Redirect
 
 Mode = Literal["live", "hold"] | Redirect | Only
+_modes: TypeAdapter[Mode] = TypeAdapter(Mode)
+
+
+def read_mode(text: str) -> Mode:
+    """A mode as it is written on the command line: live, hold, redirect:ADDRESS, only:PATTERN,PATTERN. Raises ValueError."""
+    name, _, value = (part.strip() for part in text.partition(":"))
+    written: Any = {name: value if name == "redirect" else value.split(",")} if value else name
+    try:
+        return _modes.validate_python(written)
+    except ValidationError:
+        known = "live, hold, redirect:me@example.com or only:*@example.com,*@example.org"
+        raise ValueError(f"{text!r} is no mode of outgoing mail: write {known}") from None
+
+
+def in_words(mode: Mode) -> str:
+    """A mode in words."""
+    match mode:
+        case Redirect(redirect=address):
+            return f"redirect: {address}"
+        case Only(only=patterns):
+            return f"only: {', '.join(patterns)}"
+        case _:
+            return mode
 
 
 def apply_mode(mode: Mode, recipients: Sequence[str]) -> tuple[tuple[str, ...], str]:

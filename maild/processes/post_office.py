@@ -36,6 +36,7 @@ from maild.outbound.bytes import serialise
 from maild.outbound.courier import Courier
 from maild.outbound.deliver import Deliverer, other_id
 from maild.outbound.dkim import Key, Signer
+from maild.outbound.mode import in_words
 from maild.processes import memory
 from maild.processes.channel import Bell
 from maild.processes.door import arrival, runtime_dir
@@ -324,6 +325,9 @@ class PostOffice:
         outbox.renew(self.store, self.living.life.name())
         with self.store.write() as connection:
             installation.heartbeat(connection, self.living.row(self.settings, self.loaded_at, now))
+            mode = in_words(self.settings.main.outbound.mode) if self.settings.forced else ""
+            if (installation.get_meta(connection, installation.FORCED_MODE) or "") != mode:
+                installation.set_meta(connection, installation.FORCED_MODE, mode)
 
     # --- the web ---------------------------------------------------------------------------------------------
 

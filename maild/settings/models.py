@@ -432,7 +432,8 @@ class Settings(Model):
     ``rule_places`` says for each where it stands: the rule file's name (`rules/10-x.yaml`), and its number there from 0.
     ``lists`` are the files that ``in_list`` names, read: name as written in the rule -> lower-case entries.
     ``hash`` is the SHA-256 over every file read; ``files`` the hash of each. ``rules_folder`` is where the rule files are
-    when that is not `rules` in ``folder``.
+    when that is not `rules` in ``folder``. ``forced`` says that `outbound.mode` is not the file's, but the one that
+    `maild run --force-mode` was given.
     """
 
     folder: Path
@@ -447,3 +448,4 @@ class Settings(Model):
     files: dict[str, str] = Field(default_factory=dict)
     hash: str = ""
     rules_folder: Path | None = None
+    forced: bool = False

@@ -27,6 +27,7 @@ from maild.store.schema import (
 from maild.store.unit_of_work import Store
 
 KEEP_REFUSALS = timedelta(days=7)
+FORCED_MODE = "forced_mode"  # the mode of outgoing mail that `maild run --force-mode` was given, in words; else ''
 
 
 def get_meta(connection: Connection, key: str) -> str | None:

@@ -145,11 +145,12 @@ class Daemon:
 
     # --- the process -----------------------------------------------------------------------------------------
 
-    def start(self, *, wait: bool = True) -> None:
+    def start(self, *options: str, wait: bool = True) -> None:
+        """Run it, with these options of `maild run`."""
         (self.folder / "run").mkdir(exist_ok=True)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *self.launcher, "--config", str(self.config), "run"], stdin=subprocess.DEVNULL,
+                [sys.executable, *self.launcher, "--config", str(self.config), "run", *options], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, env=self.environment, start_new_session=True,
             )  # fmt: skip
         if wait:

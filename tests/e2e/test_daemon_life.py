@@ -378,6 +378,27 @@ def test_modes_that_cannot_mail_customers(daemons: Daemons, mode: Any, out: set[
         assert any("jo@home.example" in str(one.mail["Subject"]) for one in daemon.sink.mails)
 
 
+def test_force_mode_wins_over_the_file_and_over_a_reload(daemons: Daemons) -> None:
+    daemon = daemons()
+    daemon.sink.up()
+    daemon.start("--force-mode", "redirect:me@here.example")
+    daemon.maild("reload")
+    daemon.send()
+    daemon.until(lambda: len(daemon.sink.mails) >= 3, "the mails")
+    assert {who for one in daemon.sink.mails for who in one.to} == {"me@here.example"}
+    shown = daemon.until(lambda: (found := daemon.json("status")) and found["mode_forced"] and found, "the heartbeat")
+    assert shown["mode"] == "redirect: me@here.example"
+    assert b"by maild run --force-mode redirect: me@here.example" in daemon.maild("status", status=None).stdout
+    daemon.stop()
+    assert daemon.json("status")["mode"] == "live"
+
+
+def test_a_forced_mode_that_is_none_is_refused_in_words(daemons: Daemons) -> None:
+    for wrong in ("redirect:", "redirect:nobody", "sometimes"):
+        said = daemons().maild("run", "--force-mode", wrong, status=2).stderr.decode()
+        assert f"'{wrong}' is no mode of outgoing mail: write live, hold, redirect:me@example.com" in said
+
+
 # --- the smarthost ----------------------------------------------------------------------------------------------
 
 
