@@ -18,7 +18,7 @@ SECRET = "of-the-application"
 
 
 class Provider(ThreadingHTTPServer):
-    """Gives access tokens a1, a2, … and refresh tokens r1, r2, … for the account ``user``.
+    """Gives access tokens access-token-1, … and refresh tokens refresh-token-1, … for the account ``user``.
 
     ``lives`` and ``refresh_lives`` are seconds (None: not said); ``pending`` how often a device code is not entered yet.
     ``asked`` keeps every form that came to the token address, ``looked`` is called when a server asks about a token.
@@ -78,10 +78,10 @@ class Provider(ThreadingHTTPServer):
 
     def _give(self, *, rotated: bool = False) -> tuple[int, dict[str, Any]]:
         self._given += 1
-        self.active.add(f"a{self._given}")
-        said: dict[str, Any] = {"access_token": f"a{self._given}", "token_type": "Bearer", "expires_in": self.lives}
+        self.active.add(f"access-token-{self._given}")
+        said: dict[str, Any] = {"access_token": f"access-token-{self._given}", "token_type": "Bearer", "expires_in": self.lives}
         if rotated:
-            self.refresh = said["refresh_token"] = f"r{self._given}"
+            self.refresh = said["refresh_token"] = f"refresh-token-{self._given}"
             if self.refresh_lives is not None:
                 said["refresh_token_expires_in"] = self.refresh_lives
         return 200, said
