@@ -15,6 +15,9 @@ from typing import Any
 
 import typer
 
+WIDEST = 60  # characters that a cell may take from every other row
+SHOWN = 200  # characters of a cell on a terminal
+
 
 def clean(text: object) -> str:
     """The text without control characters (they are shown as U+FFFD), fit for one line of a terminal."""
@@ -89,22 +92,35 @@ def _shown(value: object) -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A plain table on stdout, fitted to the terminal; off a terminal nothing is cut. Prints nothing without rows."""
+    """A plain table on stdout, fitted to the terminal, where very long cells are cut. Prints nothing without rows.
+
+    Off a terminal nothing is cut: a very long cell pushes what is right of it, and widens no other row.
+    """
+    cells = [[_shown(cell) for cell in row] for row in rows]
+    if not cells:
+        return
+    if not sys.stdout.isatty():
+        _wide_table([list(columns), *cells])
+        return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    cells = [[_shown(cell) for cell in row] for row in rows]
-    if not cells:
-        return
-    wide = not sys.stdout.isatty()
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        drawn.add_column(name, no_wrap=wide, overflow="fold")
+        drawn.add_column(name, overflow="fold")
     for row in cells:
-        drawn.add_row(*(Text(cell) for cell in row))
-    width = 2 + sum(2 + max(len(row[i]) for row in [*cells, list(columns)]) for i in range(len(columns)))
-    Console(width=max(width, 80) if wide else None, highlight=False).print(drawn)
+        drawn.add_row(*(Text(cell if len(cell) <= SHOWN else f"{cell[: SHOWN - 1]}…") for cell in row))
+    Console(highlight=False).print(drawn)
+
+
+def _wide_table(rows: Sequence[Sequence[str]]) -> None:
+    from rich.cells import cell_len
+
+    widths = [min(max(map(cell_len, column)), WIDEST) for column in zip(*rows, strict=True)]
+    for row in rows:
+        padded = [cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+        line("  ".join(padded).rstrip())
 
 
 @contextmanager
