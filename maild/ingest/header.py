@@ -30,6 +30,7 @@ _BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
 _FOLD = re.compile(r"[\r\n]+")
 # An encoded-word; inside it up to 40 question marks are forgiven. The repetition is bounded, so no input is quadratic.
 _WORD = re.compile(r"=\?([^?\s=]{1,60})\?([bBqQ])\?([^?]*(?:\?(?!=)[^?]*){0,40})\?=")
+_CUT = re.compile(r"=\?([^?\s=*]{2,40})[^?\s]*\?[bBqQ]\?[^?\s]+?(=[0-9A-Fa-f]?)?(\??)$")  # a limit fell into the last word
 _GAP = re.compile(r"[ \t\r\n]*\Z")
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64 = bytes(set(range(256)) - set(_BASE64))
@@ -174,6 +175,8 @@ def decode(text: str) -> str:
     """
     if "=?" not in text:
         return tidy(text)
+    if (cut := _CUT.search(text)) is not None and charsets.codec_name(cut[1]):
+        text = text[: cut.start(3)].removesuffix(cut[2] or "") + "?="
     out: list[str] = []
     place = 0
     run, run_charset = b"", ""

@@ -23,6 +23,10 @@ from maild.ingest import header
         (b"=?utf-8?Q?a=0D=0ABcc:_x@y?=", "a Bcc: x@y"),  # a line break may not come back to life
         ("a\u2028b\x0bc\x85d".encode(), "a b c d"),
         (b"folded\r\n\tline", "folded line"),
+        (b"Re: =?utf-8?Q?caf=C3=A9_geschl", "Re: caf\u00e9 geschl"),  # cut off by somebody's limit
+        (b"=?iso-8859-1?q?gr=FC=DFe=2", "gr\u00fc\u00dfe"),
+        (b"=?utf-8?B?R3LDvMOfZQ==?", "Gr\u00fc\u00dfe"),
+        (b"what =?is?b?this", "what =?is?b?this"),
     ],
 )
 def test_values_are_decoded_into_one_line(raw: bytes, text: str) -> None:
