@@ -104,8 +104,8 @@ def _list(found: Invocation, json: bool) -> None:
             ]
     if json:
         show.as_json(rows)
-    elif rows:
-        show.table(list(rows[0]), [list(row.values()) for row in rows])
+    else:
+        show.records(rows)
 
 
 def _undo(found: Invocation, number: int | None, json: bool) -> None:

@@ -27,8 +27,8 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
 def _print(rows: list[dict[str, Any]], json: bool) -> None:
     if json:
         show.as_json(rows)
-    elif rows:
-        show.table(list(rows[0]), [[_flat(value) for value in row.values()] for row in rows])
+    else:
+        show.records([{name: _flat(value) for name, value in row.items()} for row in rows])
 
 
 def _flat(value: Any) -> str:

@@ -38,7 +38,7 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
         if json:
             show.as_json(rows)
         else:
-            show.table(list(rows[0]) if rows else ["name"], [list(row.values()) for row in rows])
+            show.records(rows)
 
     @group.command("try")
     def try_(

@@ -92,12 +92,14 @@ def _shown(value: object) -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A plain table on stdout, fitted to the terminal, where very long cells are cut. Prints nothing without rows.
+    """A plain table on stdout, fitted to the terminal, where very long cells are cut. Without rows stdout stays empty.
 
     Off a terminal nothing is cut: a very long cell pushes what is right of it, and widens no other row.
     """
     cells = [[_shown(cell) for cell in row] for row in rows]
     if not cells:
+        if sys.stdout.isatty():  # a person would wonder whether it ran at all
+            error("nothing to list")
         return
     if not sys.stdout.isatty():
         _wide_table([list(columns), *cells])
@@ -112,6 +114,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     for row in cells:
         drawn.add_row(*(Text(cell if len(cell) <= SHOWN else f"{cell[: SHOWN - 1]}…") for cell in row))
     Console(highlight=False).print(drawn)
+
+
+def records(rows: Sequence[Mapping[str, object]]) -> None:
+    """A table of rows that have the same keys: its columns."""
+    table(list(rows[0]) if rows else (), [list(row.values()) for row in rows])
 
 
 def _wide_table(rows: Sequence[Sequence[str]]) -> None:

@@ -155,7 +155,7 @@ def _sla(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
         if json:
             show.as_json(rows)
         else:
-            show.table(list(rows[0]) if rows else ["policy"], [list(row.values()) for row in rows])
+            show.records(rows)
 
     @group.command()
     def report(ctx: typer.Context, since: Since = "30d", json: Json = False) -> None:

@@ -102,18 +102,29 @@ def test_everything_is_paused_and_goes_on_at_once(shop: Daemon) -> None:
     shop.maild("resume", "everything", status=1)
 
 
-def test_what_needs_a_person_is_red_on_a_terminal(shop: Daemon) -> None:
+def on_a_terminal(shop: Daemon, *words: str) -> tuple[int, str]:
     main, other = pty.openpty()
     env = {name: value for name, value in shop.environment.items() if name != "NO_COLOR"} | {"TERM": "xterm"}
     done = subprocess.run(
-        [sys.executable, "-m", "maild", "--config", str(shop.config), "status"], stdout=other, stderr=other, env=env, check=False
+        [sys.executable, "-m", "maild", "--config", str(shop.config), *words], stdout=other, stderr=other, env=env, check=False
     )
     os.close(other)
     said = os.read(main, 65536).decode()
     os.close(main)
-    assert done.returncode == 1
+    return done.returncode, said
+
+
+def test_what_needs_a_person_is_red_on_a_terminal(shop: Daemon) -> None:
+    status, said = on_a_terminal(shop, "status")
+    assert status == 1
     assert "\x1b[31m  ! 1 held" in said
     assert "outgoing mail is not live (outbound.mode hold)" in said.splitlines()[0]
+
+
+def test_an_empty_list_says_so_on_a_terminal_and_nothing_to_a_program(shop: Daemon) -> None:
+    for command in (("case", "list", "--status", "closed"), ("workflow",), ("faq",)):
+        assert on_a_terminal(shop, *command) == (0, "nothing to list\r\n"), command
+        assert shop.maild(*command).stdout == b""
 
 
 def test_every_command_is_listed_by_help(shop: Daemon) -> None:
