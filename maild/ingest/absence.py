@@ -45,7 +45,15 @@ _SUBJECT = re.compile(
     r"out[- ]of[- ](?:the )?office|\booo\b|automatic(?:ally)? (?:generated )?(?:reply|response)|auto[- ]?(?:reply|response)|abwesen"
     r"|nicht im (?:büro|haus)|(?:im|in) urlaub|on (?:vacation|annual leave|holiday|leave)|réponse auto|absent|fuera de la"
     r" oficina|fuori ufficio|automática|afwezig|frånvaro|vacation|poissa|nieobecn|fravær|ikke til stede|au(?:ß|ss)er haus|ausente"
-    r"|poza biurem|ikke til stede|fraværende|nepřítom|нет на месте|отсутств|外出中|休假|távol|assente|mimo kancelář|házon kívül|автоответ|отпуск|вне офиса|不在|부재",
+    r"|poza biurem|(?:ikke|inte) (?:til stede|på kontoret)|fraværende|ausência|nepřítom|нет на месте|отсутств|外出中|休假|távol|assente|mimo kancelář|házon kívül|автоответ|отпуск|вне офиса|不在|부재",
+    re.IGNORECASE,
+)
+
+
+# A subject that is nothing but the word: a note, where the text too says that somebody is away, and whom to ask instead.
+_BARE = re.compile(
+    r"\s*(?:abwesen(?:d|heit)|absen(?:ce|te?)|ausen(?:cia|te)|ausência|assen(?:te|za)|afwezig(?:heid)?|nieobecno[śs][ćc]|frånvaro|fravær(?:ende)?"
+    r"|(?:ikke|inte) (?:til stede|på kontoret)|poissa(?:olo)?|nepřítomn(?:ost|ý)|neprítomnosť|távollét|отсутствие|відсутність|ooo|away|부재\s?중|不在)\W*",
     re.IGNORECASE,
 )
 
@@ -54,7 +62,7 @@ _SUBJECT = re.compile(
 _AWAY = Phrases(
     r"\b(?:i am|i'm|i will be|i'll be|we are|am) (?:currently |presently |now |away )*(?:and )?(?:out of (?:the |my )?office|away from"
     r" (?:the |my )?(?:office|desk|e-?mail)|on (?:annual |sick |parental |maternity |paternity )?(?:leave|vacation|holidays?)"
-    r"|travell?ing|not in the office|unavailable)",
+    r"|travell?ing|not in the office|unavailable|away on (?:\w+ )?(?:leave|vacation|holidays?|business))",
     r"\bout of (?:the )?office (?:until|from|till|through|and)\b",
     r"\b(?:bin ich|ich bin|wir sind|ich werde|werde ich) [^\n]{0,60}?(?:nicht (?:im (?:büro|haus|dienst)|erreichbar|anwesend)|abwesend|au(?:ß|ss)er haus"
     r"|im urlaub|in elternzeit)",
@@ -66,11 +74,11 @@ _AWAY = Phrases(
     r"\bik ben [^\n]{0,40}?(?:afwezig|niet (?:aanwezig|op kantoor|bereikbaar)|op vakantie|met verlof|vrij)",
     r"\b(?:jestem|będę) [^\n]{0,40}?(?:nieobecn|poza biurem|na urlopie)|przebywam na urlopie",
     r"\bjag är [^\n]{0,40}?(?:ledig|inte på kontoret|på semester|frånvarande|tjänstledig|föräldraledig)",
-    r"\bjeg er [^\n]{0,40}?(?:ikke (?:til stede|på kontoret)|på ferie|fraværende|bortrejst|bortreist)",
+    r"\bjeg er [^\n]{0,40}?(?:ikke (?:til stede|på kontoret)|på ferie|fraværende|bortrejst|bortreist)|\bjeg holder (?:sommer|jule|vinter|påske)?ferie",
     r"\bolen [^\n]{0,40}?(?:poissa|lomalla|vuosilomalla)",
-    r"\b(?:jsem|budu) [^\n]{0,40}?(?:mimo kancelář|na dovolené|nepřítom)",
+    r"\b(?:jsem|budu) [^\n]{0,40}?(?:mimo kancelář|na dovolené|nepřítom)|\b(?:čerpám|mám) [^\n]{0,20}?dovolenou",
     r"(?:я )?(?:нахожусь|буду|сейчас) [^\n]{0,40}?(?:в отпуске|вне офиса|отсутств)",
-    r"(?:irodán kívül|szabadságon) (?:vagyok|leszek)|(?:ofis dışında|izinde)y[iı]m|(?:休假|不在办公室|外出)中?[，,。]|不在にしており",
+    r"(?:irodán kívül|szabadságon) (?:vagyok|leszek)|(?:ofis dışında|izinde)y[iı]m|(?:休假|不在办公室|外出)中?[，,。]|不在にしており|(?:휴가|출장|부재) ?중(?:이|입)",
 )
 _RETURN = Phrases(
     r"\b(?:i will (?:be back|return|respond|reply|answer|get back)|i(?:'ll| shall) (?:be back|return)|returning on|back (?:in the office )?on"
@@ -78,20 +86,20 @@ _RETURN = Phrases(
     r"\b(?:wieder (?:erreichbar|für sie|im büro|da\b|zurück)|nach meiner rückkehr|ab dem \d|(?:kehre|komme)[^\n.]{0,30} zurück|rückkehr (?:am|:)|bis (?:zum |einschlie(?:ß|ss)lich )?\d)",
     r"\b(?:de retour|dès mon retour|à mon retour|jusqu'au|regreso|volveré|a mi regreso|hasta el|rientro|al mio rientro|fino al"
     r"|retorno|retornarei|até o dia|terug (?:op|vanaf)|weer (?:aanwezig|bereikbaar)|tot en met|wracam|po powrocie|do dnia"
-    r"|tillbaka|åter (?:på|den)|tilbake|tilbage|palaan|zpět|po návratu|vrátím|вернусь|до \d)",
+    r"|tillbaka|åter (?:på|den)|tilbake|tilbage|palaan|til og med|till och med|asti\b|saakka\b|복귀|zpět|po návratu|vrátím|вернусь|до \d)",
 )
 _INSTEAD = Phrases(
     r"\b(?:in (?:urgent|case of an? (?:urgent|emergency)) (?:cases|matters)?|for (?:urgent|immediate|emergency)|if (?:it is|this is|your"
     r" (?:request|matter|enquiry|message) is) urgent|if you (?:need|require) (?:immediate|urgent|assistance)|in my absence"
-    r"|during (?:my absence|this time)|(?:mailbox|inbox|account|address) is not (?:monitored|read)|no access to|limited (?:access|e-?mail)|please contact|will not be (?:forwarded|read|checked))",
+    r"|during (?:my absence|this time)|(?:mailbox|inbox|account|address) is not (?:monitored|read)|no access to|limited (?:access|e-?mail)|(?:not|n't) (?:be )?(?:checking|reading|monitoring) (?:my |this )?(?:e-?mails?|messages|inbox|mailbox)|please contact|will not be (?:forwarded|read|checked))",
     r"\b(?:in dringenden (?:fällen|angelegenheiten)|dringende[nr]? |wenden sie sich (?:bitte )?an|meine vertretung|vertritt mich|in meiner"
     r" abwesenheit|nicht weitergeleitet|während meiner abwesenheit)",
     r"\b(?:en cas d'urgence|en mon absence|veuillez contacter|asuntos? urgentes?|en caso de urgencia|em caso de urgência|por favor"
     r" contacte|in caso di urgenz|per urgenze|potete contattare|bij spoed|dringende zaken|neem (?:dan )?contact op met|w pilnych"
-    r"|w sprawach pilnych|vid brådskande|kontakta|ved hastesaker|kontakt(?:es)? |kiireellisissä|v naléhavých|в срочных|по срочным)",
+    r"|w sprawach pilnych|vid brådskande|kontakta|ved hastesaker|kontakt(?:es)? |kiireellisissä|v naléhavých|nemám přístup k|læser ikke (?:mine )?(?:e-?)?mails?|leser ikke (?:e-post|mail)|läser inte (?:min |mina )?(?:e-post|mejl|mail)|en lue sähköpost|acesso limitado|acceso limitado|accesso limitato|accès limité|급한 |긴급|в срочных|по срочным)",
 )
 _THANKS = Phrases(
-    r"\A\W{0,20}(?:[^\n]{0,40}\n{1,4})?\W{0,20}(?:thank you for (?:your (?:e-?mail|message|note|mail)|contacting)|thanks for your (?:e-?mail|message|mail)"
+    r"\A\W{0,20}(?:[^\n]{0,40}\n{1,4})?\W{0,20}(?:thank you for (?:your (?:e-?mail|message|note|mail)|contacting)|thanks for (?:your (?:e-?mail|message|mail)|getting in touch|reaching out)"
     r"|(?:vielen dank|danke|herzlichen dank) für (?:ihre|deine|die) (?:e-?mail|nachricht|mail|anfrage)|merci (?:de|pour) votre"
     r" (?:message|e-?mail|courriel)|gracias por (?:su|tu) (?:mensaje|correo)|grazie per (?:il tuo|la sua|il suo|la tua) (?:messaggio|e-?mail)"
     r"|obrigad[oa] pel[ao] (?:seu|sua) |bedankt voor (?:uw|je) (?:e-?mail|bericht)|dziękuję za (?:wiadomość|e-?mail)|tack för (?:ditt|din|er)"
@@ -142,9 +150,10 @@ def absence_signs(message: Message, machine: bool) -> tuple[str, ...]:
     if not (machine or itself) and "?" in head:
         return ()  # notes ask nothing
     formal = itself or _TABLES[3][2] in found
-    if not (machine or formal) and signs and points <= _NEED:
+    bare = away is not None and _TABLES[2][2] in found and _BARE.fullmatch(subject) is not None
+    if not (machine or formal or bare) and signs and points <= _NEED:
         return ()
-    if not (machine or formal):
+    if not (machine or formal or bare):
         # nothing but sentences that a person might write too: then it has to be a short answer that begins with them
         answer = bool(message.in_reply_to or message.references or _ANSWER.match(subject))
         if not (answer and away is not None and away.start() < 150 and len(text) < _SHORT):

@@ -80,6 +80,17 @@ NOTES = [
     "Hi, I'm on holidays, and this is a dumb auto-responder.",
 ]
 
+# Notes whose subject is nothing but the word, and that are no answer to anything.
+BARE = [
+    ("Nepřítomnost", "Dobrý den, do 15. 8. čerpám dovolenou a nemám přístup k e-mailu. V naléhavých případech kontaktujte info@x.example."),
+    ("Ikke på kontoret", "Jeg holder ferie til og med den 5. august og læser ikke mails."),
+    ("Poissa", "Olen lomalla 1.8. asti enkä lue sähköposteja. Kiireellisissä asioissa ota yhteyttä info@x.example."),
+    ("Afwezig", "Ik ben afwezig tot 12 mei. Voor dringende zaken kunt u terecht bij info@x.example."),
+    ("Fraværende", "Jeg er på ferie og tilbake 10. august. Ved hastesaker, kontakt post@x.example."),
+    ("Ausência", "Estarei ausente do escritório até 10 de agosto, com acesso limitado ao e-mail."),
+    ("부재중", "현재 휴가 중이며 8월 12일에 복귀합니다. 급한 용무는 info@x.example로 연락 바랍니다."),
+]
+
 # What people write, and what may never be taken for a machine's answer.
 PERSONAL = [
     (
@@ -121,6 +132,18 @@ PERSONAL = [
     ("Unser Techniker ist im Urlaub: wer hilft jetzt?", "Bitte um Rückruf."),
     ("Vacation request", "I am on annual leave from 1 Dec. Please contact payroll. Until Monday I need access."),
     ("Re: [#12] Printer", "Thank you for your message. The printer works again."),
+    ("Afwezig", "Ik ben afwezig tot 12 mei, dus kom graag met de levering daarna. Groet, Piet"),
+    ("Ausência", "Estarei ausente até dia 10; por favor entreguem ao vizinho."),
+    ("Ferie", "Jeg holder ferie til og med 5. august. Vent venligst med leveringen. Hilsen Bo"),
+    (
+        "Re: [#5] Printer",
+        "I'm away until Tuesday, so please send the engineer on Wednesday. I will not be checking my emails, so call me.",
+    ),
+    (
+        "Re: [#4] Termin",
+        "Vielen Dank für Ihre Nachricht. Ich bin erst am Montag wieder erreichbar, bis dahin wenden Sie sich bitte an Frau"
+        " Kurz, sie kennt den Auftrag.",
+    ),
     ("Re: [#12] Order", "Danke für Ihre Nachricht. In dringenden Fällen rufe ich Sie an. Bis zum 5. reicht es."),
 ]
 
@@ -154,6 +177,11 @@ def test_notes_are_known_by_several_phrases(text: str) -> None:
 @pytest.mark.parametrize(("subject", "text"), PERSONAL)
 def test_personal_mail_is_never_taken_for_a_note(subject: str, text: str) -> None:
     assert absence_signs(_mail(subject, text), machine=False) == ()
+
+
+@pytest.mark.parametrize(("subject", "text"), BARE)
+def test_a_bare_word_as_the_subject_counts_where_the_text_says_whom_to_ask(subject: str, text: str) -> None:
+    assert absence_signs(_mail(subject, text), machine=False)
 
 
 def test_words_that_are_quoted_do_not_count() -> None:
