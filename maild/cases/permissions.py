@@ -1,21 +1,38 @@
 """This is where it stands who of the users may see and command a case: one table of roles.
 
-| | agent | manager | admin |
-|---|---|---|---|
-| cases of their own groups, or of no group | yes | yes | yes |
-| cases assigned to them, owned or followed by them, or that they were notified of | yes | yes | yes |
-| cases of other groups | no | yes, but not in private mailboxes | yes |
-
-A group's manager counts as its member. What may be seen may be commanded.
+`docs/reference/commands.md` shows it, `maild user permissions` says what it means for one user, and `Rights.may` decides by
+it. A group's manager counts as its member. What may be seen may be commanded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from enum import StrEnum
 
 from maild.model.case import Case
 from maild.settings.models import Settings
+
+
+class Which(StrEnum):
+    """How a user stands to a case: the rows of the table."""
+
+    OWN_GROUPS = "cases of their own groups, or of no group"
+    INVOLVED = "cases assigned to them, owned or followed by them, or that they were notified of"
+    OTHERS = "cases of other groups"
+
+
+class Answer(StrEnum):
+    YES = "yes"
+    NO = "no"
+    NOT_PRIVATE = "yes, but not in private mailboxes"
+
+
+TABLE: dict[Which, dict[str, Answer]] = {
+    Which.OWN_GROUPS: {"agent": Answer.YES, "manager": Answer.YES, "admin": Answer.YES},
+    Which.INVOLVED: {"agent": Answer.YES, "manager": Answer.YES, "admin": Answer.YES},
+    Which.OTHERS: {"agent": Answer.NO, "manager": Answer.NOT_PRIVATE, "admin": Answer.YES},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +46,14 @@ class Rights:
     def may(self, case: Case, *, private: bool = False, followers: Collection[str] = (), told: bool = False) -> bool:
         """Whether they may see and command this case. ``private`` says that its mailbox is, ``told`` that they were
         notified of it."""
-        if self.role == "admin" or case.group in self.groups or case.group is None:
-            return True
-        if told or self.user in {case.assignee, case.owner} or self.user in followers:
-            return True
-        return self.role == "manager" and not private
+        if case.group is None or case.group in self.groups:
+            which = Which.OWN_GROUPS
+        elif told or self.user in {case.assignee, case.owner} or self.user in followers:
+            which = Which.INVOLVED
+        else:
+            which = Which.OTHERS
+        answer = TABLE[which][self.role]
+        return answer is Answer.YES or (answer is Answer.NOT_PRIVATE and not private)
 
 
 def rights_of(settings: Settings, user: str) -> Rights:

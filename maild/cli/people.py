@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv as csv_module
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -316,6 +316,28 @@ def _directory(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
     for group, rows, what in ((users, user_rows, "user"), (groups, group_rows, "group"), (mailboxes, mailbox_rows, "mailbox")):
         _list_and_show(group, rows, what)
 
+    @users.command("permissions")
+    def permissions(ctx: typer.Context, user: Annotated[str, typer.Argument()], json: Json = False) -> None:
+        """What a user may see and command, by their role and groups."""
+        from maild.cases.permissions import TABLE, Which, rights_of
+
+        settings = invocation(ctx).main()
+        if user not in settings.directory.users:
+            _no_user(user)
+        rights = rights_of(settings, user)
+        others = sorted(set(settings.directory.groups) - rights.groups)
+        private = sorted(key for key, mailbox in settings.main.mailboxes.items() if mailbox.private)
+        if json:
+            table = {which.name.lower(): TABLE[which][rights.role] for which in Which}
+            show.as_json({"user": user, "role": rights.role, "active": settings.directory.users[user].active, "groups": sorted(rights.groups),
+                          "other_groups": others, "private_mailboxes": private, "may": table})  # fmt: skip
+            return
+        show.line(f"{user}: {rights.role}, of {', '.join(sorted(rights.groups)) or 'no group'}")
+        if not settings.directory.users[user].active:
+            show.line("has left (active: false): nothing of theirs is believed")
+        show.table(["may see and command", ""], [(which, TABLE[which][rights.role]) for which in Which])
+        show.line(f"other groups: {', '.join(others) or 'none'}; private mailboxes: {', '.join(private) or 'none'}")
+
     @users.command("away")
     def away(
         ctx: typer.Context, user: Annotated[str, typer.Argument()],
@@ -330,8 +352,7 @@ def _directory(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
 
         found = invocation(ctx)
         if user not in found.main().directory.users:
-            show.error(f"there is no user {user!r}; maild user lists those there are")
-            raise typer.Exit(1)
+            _no_user(user)
         last = None
         if until:
             try:
@@ -348,6 +369,11 @@ def _directory(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
             said = f"user {user} is {f'away until {until}' if until else 'back'}"
             installation.note_change(connection, found.who, said, clock.now())
         show.line(f"{user} is away until {until}" if until else f"{user} is back")
+
+
+def _no_user(user: str) -> NoReturn:
+    show.error(f"there is no user {user!r}; maild user lists those there are")
+    raise typer.Exit(1)
 
 
 def _list_and_show(group: typer.Typer, rows: Callable[[typer.Context], list[dict[str, Any]]], what: str) -> None:

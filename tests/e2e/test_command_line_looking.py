@@ -133,3 +133,14 @@ def test_every_command_is_listed_by_help(shop: Daemon) -> None:
         assert f"\n  {command} " in listed
     assert shop.maild("version").stdout == shop.maild("--version").stdout
     json.loads(shop.maild("case", "--json").stdout)
+
+
+def test_user_permissions_says_what_a_user_may_see(shop: Daemon) -> None:
+    said = shop.maild("user", "permissions", "alice").stdout.decode()
+    assert said.startswith("alice: agent, of support\n")
+    assert "cases of other groups" in said
+    made = json.loads(shop.maild("user", "permissions", "alice", "--json").stdout)
+    assert made["may"] == {"own_groups": "yes", "involved": "yes", "others": "no"}
+    unknown = shop.maild("user", "permissions", "nobody", status=1)
+    assert unknown.stdout == b""
+    assert b"there is no user 'nobody'" in unknown.stderr
