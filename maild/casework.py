@@ -117,9 +117,23 @@ def change(
     """Set values of a case and store them; who has it now, and who had it, are told. Raises CaseError, and then nothing
     is changed."""
     checked = check_names(desk, values)
-    after = save(desk, lifecycle.change(case, checked, actor, desk.now, reason=reason, because=because), retime=retime)
-    if after.status is not Status.CLOSED and (after.assignee, after.group) != (case.assignee, case.group):
-        _handed_over(desk, case, after, actor)
+    changed = lifecycle.change(case, checked, actor, desk.now, reason=reason, because=because)
+    return _done(desk, changed, actor, retime=retime)
+
+
+def take_back(desk: Desk, case: Case, number: int, actor: str) -> Case:
+    """Take back what event ``number`` of the case's stream (from 1) changed, as far as nothing came after. Raises CaseError."""
+    events = cases.stream_of(desk.connection, case.number)
+    if not 1 <= number <= len(events):
+        raise CaseError(f"case {case.number} has events 1 to {len(events)}; maild case show {case.number} lists them")
+    return _done(desk, lifecycle.taken_back(case, events[number - 1], actor, desk.now), actor)
+
+
+def _done(desk: Desk, changed: CaseChange, actor: str, *, retime: bool = True) -> Case:
+    """Store a change that a person or a workflow made, and tell those whose case it is or was."""
+    before, after = changed.before, save(desk, changed, retime=retime)
+    if after.status is not Status.CLOSED and (after.assignee, after.group) != (before.assignee, before.group):
+        _handed_over(desk, before, after, actor)
     return after
 
 

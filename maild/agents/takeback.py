@@ -13,9 +13,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from maild.cases import lifecycle
 from maild.desk import Desk
 from maild.errors import CaseError
-from maild.model.case import Case, Channel, LinkType, Priority, Status, StreamEntry, StreamType
+from maild.model.case import Case, LinkType, StreamEntry, StreamType
 from maild.model.outbox import OutboxState
 from maild.store import agents, cases, faq, outbox, people, reminders, timelogs
 
@@ -139,7 +140,7 @@ def _values_back(case: Case, before: Mapping[str, Any], after: Mapping[str, Any]
             if name not in _TIMES:
                 told.append(f"{name} has changed again since and stays {current[name]}")
             continue
-        values[name] = _typed(name, old)
+        values[name] = (datetime.fromisoformat(old) if old else None) if name in _TIMES else lifecycle.typed(name, old)
         if name not in _TIMES:
             told.append(f"{name.removesuffix('_id')} is {_shown(old)} again")
     if "status" in before and "status" not in values:
@@ -154,21 +155,6 @@ def _shown(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key}={one}" for key, one in value.items()) or "empty"
     return "empty" if value in (None, "") else str(value)
-
-
-def _typed(name: str, value: Any) -> Any:
-    match name:
-        case "status":
-            return Status(value)
-        case "priority":
-            return Priority(value)
-        case "channel":
-            return Channel(value)
-        case "tags":
-            return tuple(value)
-        case _ if name in _TIMES:
-            return datetime.fromisoformat(value) if value else None
-    return value
 
 
 def _rows_back(desk: Desk, number: int, changes: Mapping[str, Any]) -> list[str]:

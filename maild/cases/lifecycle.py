@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from maild.errors import IllegalTransition, UnknownValue
+from maild.errors import CaseError, IllegalTransition, UnknownValue
 from maild.model.case import (
     CHANNEL_WORDS,
     PRIORITY_WORDS,
@@ -192,6 +192,49 @@ def _told(name: str, old: Any, new: Any, reason: str | None) -> str:
         added, gone = [t for t in new if t not in old], [t for t in old if t not in new]
         return " ".join([f"+{tag}" for tag in added] + [f"-{tag}" for tag in gone])
     return f"{name.removesuffix('_id')}: {_shown(old)} → {_shown(new)}"
+
+
+def taken_back(case: Case, event: StreamEntry, actor: str, now: datetime) -> CaseChange:
+    """The value that this event of the case set, as it was before: no step of the table, for what was a mistake has not been.
+
+    Raises CaseError where the event set no value, or where the value has changed again since.
+    """
+    name = event.data.get("name", "")
+    if name not in _SETTABLE:
+        raise CaseError(f"this event ({event.type}: {_shown(event.text)}) set no value that could be taken back")
+    old, new, has = typed(name, event.data["from"]), typed(name, event.data["to"]), getattr(case, name)
+    if name == "fields":
+        changed = [key for key in new if old.get(key) != new[key]]
+        old, new = {**has, **{key: old.get(key) for key in changed}}, {**has, **{key: new[key] for key in changed}}
+    if has != new:
+        raise CaseError(f"{name.removesuffix('_id')} has changed again since; only what nothing came after can be taken back")
+    if case.merged_into is not None:
+        raise CaseError(f"case {case.number} was merged into case {case.merged_into}; take its values back there")
+    after = replace(case, **{name: old}, updated_at=now)
+    if name == "status":
+        after = replace(
+            after, status_since=now, closed_at=None, resolved_at=case.resolved_at if after.status is Status.RESOLVED else None
+        )
+    events = [StreamEntry(now, event.type, actor, False, f"taken back: {_told(name, new, old, None)}", _data(name, new, old))]
+    beside = {Status.ASSIGNED: Status.NEW, Status.NEW: Status.ASSIGNED}.get(after.status)
+    if name == "assignee" and beside is not None and (after.status is Status.ASSIGNED) != bool(after.assignee):
+        moved = change(after, {"status": beside}, actor, now)
+        after, events = moved.after, [*events, *moved.events]
+    return CaseChange(case, after, tuple(events))
+
+
+def typed(name: str, value: Any) -> Any:
+    """A value as the case has it, out of an event's data."""
+    match name:
+        case "status":
+            return Status(value)
+        case "priority":
+            return Priority(value)
+        case "channel":
+            return Channel(value)
+        case "tags":
+            return tuple(value)
+    return value
 
 
 def _shown(value: Any) -> str:

@@ -196,7 +196,7 @@ def views_print(shown: dict[str, Any]) -> None:
         if value not in (None, ""):
             show.line(f"  {name:13} {value}")
     show.line()
-    for entry in shown["stream"]:
+    for place, entry in enumerate(shown["stream"], 1):
         mark = "public" if entry["public"] else "internal"
-        show.line(f"{entry['at']}  {entry['type']} by {entry['actor']} ({mark})")
+        show.line(f"{place:>3}. {entry['at']}  {entry['type']} by {entry['actor']} ({mark})")
         show.block("    " + (entry["text"] or "").strip().replace("\n", "\n    "))

@@ -1,4 +1,4 @@
-"""This is where cases are made and changed by hand: `maild case new|set|assign|note|reply|merge`."""
+"""This is where cases are made and changed by hand: `maild case new|set|undo|assign|note|reply|merge`."""
 
 from __future__ import annotations
 
@@ -101,6 +101,20 @@ def add(group: typer.Typer) -> None:
             casework.change(desk, case, _typed(desk, case, given), found.who, reason=reason)
         found.wake()
         told(found, number, json, f"case {number} changed")
+
+    @group.command()
+    def undo(
+        ctx: typer.Context, number: Number,
+        event: Annotated[int, typer.Argument(help="The event's number in `maild case show`.")], json: Json = False,
+    ) -> None:  # fmt: skip
+        """Take back what one event changed, as far as nothing came after it."""
+        from maild import casework
+
+        found = invocation(ctx)
+        with at_desk(found) as desk:
+            casework.take_back(desk, case_of(desk, number), event, found.who)
+        found.wake()
+        told(found, number, json, f"case {number}: event {event} is taken back")
 
     @group.command()
     def assign(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import re
 import resource
@@ -298,6 +299,12 @@ def test_a_case_from_beginning_to_end_by_the_command_line(daemons: Callable[...,
     shown = daemon.json("case", "show", number)
     assert (shown["status"], shown["resolution"], shown["tags"]) == ("closed", "It was the plug", ["plug", "easy"])
     daemon.maild("case", "set", number, "title=x", status=3)
+    printed = daemon.maild("case", "show", number).stdout.decode().splitlines()
+    closing = next(line.split(".")[0].strip() for line, told in itertools.pairwise(printed) if "resolved → closed" in told)
+    assert daemon.maild("case", "undo", number, closing).stdout.decode() == f"case {number}: event {closing} is taken back\n"
+    assert daemon.json("case", "show", number)["status"] == "resolved"
+    assert b"changed again since" in daemon.maild("case", "undo", number, closing, status=3).stderr
+    daemon.maild("case", "set", number, "status=closed")
     actors = [one["actor"] for one in shown["stream"] if one["type"] in {"status", "note", "assignment"}]
     assert {"alice", "bob", "tester"} <= set(actors)
     notes = [one for one in shown["stream"] if one["type"] == "note" and "Ask @alice" in one["text"]]

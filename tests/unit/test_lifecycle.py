@@ -21,9 +21,10 @@ from maild.cases.lifecycle import (
     priority_of,
     raised,
     status_of,
+    taken_back,
 )
 from maild.errors import CaseError, IllegalTransition, UnknownValue
-from maild.model.case import Case, Channel, CloseReason, Priority, Status, StreamType
+from maild.model.case import Case, Channel, CloseReason, Priority, Status, StreamEntry, StreamType
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -206,6 +207,60 @@ def test_item_60_words_of_the_seeds_are_understood() -> None:
 def test_raise_raises_and_never_lowers(has: Priority, wanted: Priority) -> None:
     order = [Priority.LOW, Priority.MEDIUM, Priority.HIGH, Priority.URGENT]
     assert raised(has, wanted) is max(has, wanted, key=order.index)
+
+
+# --- item 29: what was a mistake is taken back ------------------------------------------------------------------
+
+
+def test_item_29_closing_by_mistake_is_taken_back_past_the_table() -> None:
+    waiting = case(CUSTOMER)
+    closed = change(waiting, {"status": CLOSED}, "bob", NOW, reason="spam")
+    back = taken_back(closed.after, closed.events[0], "bob", LATER)
+    assert (back.after.status, back.after.closed_at, back.after.status_since) == (CUSTOMER, None, LATER)
+    assert [(one.actor, one.text) for one in back.events] == [("bob", "taken back: closed → wait_for_customer")]
+
+
+def test_item_29_an_assignment_is_taken_back_with_the_status_that_came_with_it() -> None:
+    taken = change(case(), {"assignee": "bob"}, "bob", NOW)
+    assert taken.after.status is ASSIGNED
+    back = taken_back(taken.after, taken.events[0], "bob", LATER)
+    assert (back.after.assignee, back.after.status) == (None, NEW)
+
+
+def test_item_29_what_has_changed_again_since_stays() -> None:
+    first = change(case(), {"priority": Priority.HIGH}, "bob", NOW)
+    second = change(first.after, {"priority": Priority.URGENT}, "alice", NOW)
+    with pytest.raises(CaseError, match="priority has changed again since"):
+        taken_back(second.after, first.events[0], "bob", LATER)
+    one = change(case(fields={"order": "1", "host": "a"}), {"fields": {"order": "2"}}, "bob", NOW)
+    other = change(one.after, {"fields": {"host": "b"}}, "bob", NOW)
+    assert taken_back(other.after, one.events[0], "bob", LATER).after.fields == {"order": "1", "host": "b"}
+
+
+def test_item_29_an_event_that_set_no_value_cannot_be_taken_back() -> None:
+    with pytest.raises(CaseError, match="set no value"):
+        taken_back(case(), StreamEntry(NOW, StreamType.NOTE, "bob", False, "hello"), "bob", LATER)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "status": st.sampled_from([OPEN, CUSTOMER, THIRD, CLOSED]), "assignee": st.sampled_from([None, "alice", "bob"]),
+            "priority": st.sampled_from(Priority), "tags": st.sampled_from([(), ("x", "y")]), "title": st.just("Other"),
+            "fields": st.dictionaries(st.sampled_from(["order", "host"]), st.just("9"), max_size=2),
+        },
+    )
+)  # fmt: skip
+def test_item_29_taking_every_event_back_leaves_the_case_as_it_was(values: dict[str, Any]) -> None:
+    begun = case(OPEN, assignee="alice", fields={"order": "1"})
+    done = change(begun, values, "bob", NOW, reason="spam")
+    now = done.after
+    for event in reversed(done.events):
+        now = taken_back(now, event, "bob", LATER).after
+    names = ("status", "assignee", "priority", "tags", "title", "closed_at", "resolved_at")
+    assert [getattr(now, name) for name in names] == [getattr(begun, name) for name in names]
+    assert {key: value for key, value in now.fields.items() if value is not None} == begun.fields
 
 
 # --- whatever is done -------------------------------------------------------------------------------------------
