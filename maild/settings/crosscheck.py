@@ -79,6 +79,10 @@ _WHERE = {
     "mailbox": "maild.yaml", "field": "maild.yaml, fields", "category": "maild.yaml, categories",
     "template": "templates/",
 }  # fmt: skip
+_LISTED = {
+    "template": "maild template list shows them", "user": "maild user lists them", "group": "maild group lists them",
+    "mailbox": "maild mailbox lists them",
+}  # fmt: skip
 _SAID = {"sla": "SLA policy", "notify": "receiver", "digest": "receiver"}
 
 
@@ -105,7 +109,8 @@ def _unknown(reading: Reading, reference: Reference, known: dict[str, frozenset[
     names = known[kind]
     if names is None or name in names:
         return None
-    hint = nearest(name, names, shown=12) or "none is declared"
+    meant = names | references.CHOOSERS if kind == "user" and reference.path[-1] == "user" else names
+    hint = nearest(name, meant, shown=12) or (_LISTED.get(kind, "") if names else "none is declared")
     message = f"there is no {_SAID.get(kind, kind)} {name!r} in {_WHERE[kind]}"
     return document.fault(reference.path, message, hint, key=reference.key, page=page)
 

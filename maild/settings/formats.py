@@ -20,6 +20,7 @@ from maild.model.case import CHANNEL_WORDS, PRIORITY_WORDS, STATUS_WORDS, Channe
 
 _ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@(?:[\w-]+(?:\.[\w-]+)*|\[[0-9a-fA-F:.]+\])\Z")
 _LISTEN = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.*_-]+):(\d{1,5})\Z")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*\Z")
 _PASSWORD = re.compile(r"\A[\w+.-]+://[^/@:]*:[^/@]+@")
 
 
@@ -37,6 +38,12 @@ def zone(text: str) -> str:
 
         hint = nearest(text, zoneinfo.available_timezones()) or "for example Europe/Berlin"
         raise ValueError(f"there is no time zone {text!r}\n{hint}") from None
+    return text
+
+
+def language(text: str) -> str:
+    if not _LANGUAGE.match(text):
+        raise ValueError(f"{text!r} is no language\nwrite its code: en, de, pt-br")
     return text
 
 

@@ -26,6 +26,7 @@ from maild.settings.workflow_models import Workflow as Workflow
 Address = Annotated[str, AfterValidator(formats.address)]
 Addresses = Annotated[tuple[Address, ...], OneOrMore]
 Zone = Annotated[str, AfterValidator(formats.zone)]
+Language = Annotated[str, AfterValidator(formats.language)]  # BCP 47
 Listen = Annotated[str, AfterValidator(formats.listen)]
 Network = Annotated[str, AfterValidator(formats.network)]
 
@@ -107,7 +108,7 @@ class Mailbox(Model):
     match_organisation: bool = True
     create_contact: bool = True
     list_id: str | None = None
-    language: str | None = None
+    language: Language | None = None
     timezone: Zone | None = None
     category: str | None = None
     private: bool = False
@@ -293,7 +294,7 @@ class MaildYaml(Model):
     database: Annotated[Database, BeforeValidator(formats.url_alone, json_schema_input_type=str | Database)]
     state_dir: str | None = None
     timezone: Zone = "UTC"
-    language: str = "en"
+    language: Language = "en"
     admins: Addresses = ()
     mailboxes: dict[str, Mailbox] = Field(min_length=1)
     ingest: Ingest = Ingest()
@@ -321,7 +322,7 @@ class User(Model):
     role: Literal["agent", "manager", "admin"] = "agent"
     login: str | None = None
     timezone: Zone | None = None
-    language: str | None = None
+    language: Language | None = None
     signature: str = ""
     quiet_hours: Annotated[str, AfterValidator(times.period)] | None = None
     digest: Annotated[str, AfterValidator(times.digest)] | None = None
@@ -345,7 +346,7 @@ class OrganisationEntry(Model):
     tags: Annotated[tuple[str, ...], OneOrMore] = ()
     group: str | None = None
     user: str | None = None
-    language: str | None = None
+    language: Language | None = None
     cases: Literal["shared", "own"] = "shared"
 
 

@@ -86,8 +86,9 @@ def _mapped(table: dict[Any, Any], faults: Faults) -> Iterator[Mapped]:
             else:
                 labels = [str(label) for label in listed(below)]
         else:
-            wrong, place = (below, key) if isinstance(below, str) else (key, key)
-            faults.add(("map", place), f"{wrong!r} is no value of a case",
+            wrong = below if isinstance(below, str) and not nearest(key, known_targets()) else key
+            place = ("map", key, "[key]") if wrong == key else ("map", key)
+            faults.add(place, f"{wrong!r} is no value of a case",
                        nearest(str(wrong), known_targets()) or f"known: {', '.join(known_targets())}", below)  # fmt: skip
             continue
         if not target:
