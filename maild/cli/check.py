@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from maild.settings.models import Settings
 
 # What else proves a configuration: module and function, called with the settings, giving faults. Absent ones are left
-# out.
-CHECKS = ("maild.settings.named_files:faults", "maild.rules.lint:lint", "maild.cli.check:templates", "maild.workbench.gate:faults")
+# out. The tests beside the rules come last, and only where all they run on is sound.
+CHECKS = ("maild.settings.named_files:faults", "maild.rules.lint:lint", "maild.cli.check:templates")
+TESTS = "maild.workbench.gate:faults"
 
 
 class Format(StrEnum):
@@ -105,8 +106,9 @@ def _read(target: Path, quick: bool) -> tuple[Settings | None, Sequence[Fault], 
     settings = reading.settings()
     faults = list(reading.found())
     if settings is not None and not quick:
-        for name in CHECKS:
-            faults += (_named_alike(fault, target) for fault in _others(name)(settings))
+        for name in (*CHECKS, TESTS):
+            if name != TESTS or not any(fault.severity == "error" for fault in faults):
+                faults += (_named_alike(fault, target) for fault in _others(name)(settings))
     faults.sort(key=lambda fault: (fault.file, fault.line, fault.column))
     return settings, faults, unused({name: document.value for name, document in reading.documents.items()})
 
@@ -178,7 +180,7 @@ def _print(
             show.line(f"::error ::{line['what']}: {line['text']}".replace("%", "%25"))
         return
     for fault in faults:
-        _fault(fault)
+        print_fault(fault)
     for line in lines:
         show.line(f"{'ok   ' if line['ok'] else 'FAULT'} {line['what']}: {line['text']}")
     if unused:
@@ -197,7 +199,7 @@ def _print(
         show.line(f"{target}: no faults")
 
 
-def _fault(fault: Fault) -> None:
+def print_fault(fault: Fault) -> None:
     """One fault: its place and sentence, the line as it stands with a caret below, where to read on."""
     place = f"{fault.file}:{fault.line}:{fault.column}" if fault.line else fault.file
     show.line(f"{place}: {fault.severity}: {fault.message}{f' ({fault.hint})' if fault.hint else ''}")

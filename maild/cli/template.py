@@ -22,11 +22,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
-    group = noun("Templates of mails: list, diff, preview.")
+    group = noun("Templates of mails: list, diff, preview, test.")
     app.add_typer(group, name="template")
     group.command("list")(list_)
     group.command("diff")(diff)
     group.command("preview")(preview)
+    group.command("test")(test)
 
 
 def _templates(folder: Path) -> Templates:
@@ -103,12 +104,7 @@ def preview(
     found = invocation(ctx)
     settings = found.settings()
     templates = _templates(found.folder)
-    if name not in templates.names():
-        import difflib as near
-
-        close = near.get_close_matches(name, templates.names(), 1)
-        show.error(f"there is no template {name!r}; {f'did you mean {close[0]!r}?' if close else 'maild template lists them'}")
-        raise typer.Exit(1)
+    _known_name(templates, name)
     mailbox = next(iter(settings.main.mailboxes))
     names: Any = dict(SAMPLE)
     if case is not None:
@@ -126,6 +122,32 @@ def preview(
         show.line(f"Subject: {rendered.subject}")
         show.line()
         show.block(rendered.text)
+
+
+def test(
+    ctx: typer.Context, name: Annotated[str, typer.Argument(help="Only this template; by default every one.")] = "",
+) -> None:  # fmt: skip
+    """Fill in every template with sample data, in every language; exit 1 when one has a fault."""
+    from maild.cli.check import print_fault
+    from maild.cli.check import templates as faults_of
+
+    found = invocation(ctx)
+    known = _known_name(_templates(found.folder), name) if name else ""
+    faults = [one for one in faults_of(found.settings()) if not known or Path(one.file).name.split(".")[0] == known]
+    for fault in faults:
+        print_fault(fault)
+    if faults:
+        raise typer.Exit(1)
+    show.line(f"{known or 'every template'}: no faults")
+
+
+def _known_name(templates: Templates, name: str) -> str:
+    """The name, if there is such a template; else says which is near, and exits."""
+    if name not in templates.names():
+        close = difflib.get_close_matches(name, templates.names(), 1)
+        show.error(f"there is no template {name!r}; {f'did you mean {close[0]!r}?' if close else 'maild template lists them'}")
+        raise typer.Exit(1)
+    return name
 
 
 def _of_case(store: Any, settings: Any, number: int, sample: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:

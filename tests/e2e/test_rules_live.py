@@ -206,6 +206,16 @@ def test_the_commands_that_need_no_daemon(daemons: Daemons) -> None:
     (templates / "acknowledgement.txt.j2").write_text("We have it: {{ case.number }}\n")
     assert b"+We have it" in daemon.maild("template", "diff", status=1).stdout
     assert b"We have it: 123" in daemon.maild("template", "preview", "acknowledgement").stdout
+    assert daemon.maild("template", "test").stdout == b"every template: no faults\n"
+    rules = daemon.config / "rules"
+    rules.mkdir(exist_ok=True)
+    (rules / "90-own.yaml").write_text("rules: [{name: A, when: {subject: x}, tests: [{message: {subject: x}, expect: {rule: A}}]}]\n")
+    (templates / "acknowledgement.txt.j2").write_text("We have it:\n{{ case.numbr }}\n")
+    said = daemon.maild("template", "test", "acknowledgement", status=1).stdout
+    assert b"acknowledgement.txt.j2:2:1: error: case.numbr is no name" in said
+    checked = daemon.maild("check", status=1).stdout
+    assert said in checked and b"test 1" not in checked  # the fault ends the rule's test too, and is told once
+    (templates / "acknowledgement.txt.j2").unlink()
     daemon.maild("init", str(daemon.folder / "new"))
     daemon.maild("init", str(daemon.folder / "new"), "--diff")
     (daemon.folder / "new" / "sla.yaml").write_text("{}\n")
