@@ -26,6 +26,7 @@ _ATTRIBUTION_OPEN = re2.compile(r"(?i)^(on|le|il|am|op|el|em|den|w dniu|dnia)\b.
 _DATED = re2.compile(rf"(?i)({_DIGIT_DATE})")
 _TIME = re2.compile(r"(?i)\b\d{1,2}\s?[:h時]\s?\d{2}\b|\d ?[ap]\.?m\b|\b(klo?|pukul)\.? ?\d")
 _CLOCK = re2.compile(r"\b\d{1,2}\s?[:h時]\s?\d{2}(:\d{2})?\b|(^|[^\d.])\d{1,2}\.\d{2}($|[^\d.])")
+_SENTENCE_END = re2.compile(r"(?i)[!?…]$|[^\d .]{2}\.$")
 _NUMBER = re2.compile(r"\d+")
 _ADDRESSED = re2.compile(r"\S@\S")
 _WITH_ADDRESS = re2.compile(r"<\s*[^<>\s]+@[^<>\s]+>")
@@ -174,7 +175,7 @@ def attribution_length(lines: list[str], at: int) -> int:
         if _joined_length(lines, later) != at + length - later:
             continue
         above = " ".join(line[:MAX_LINE].strip() for line in lines[at:later])
-        if not _DATED.search(above) or _tells_the_day(" ".join(line[:MAX_LINE].strip() for line in lines[later : at + length])):
+        if not _DATED.search(above) or _SENTENCE_END.search(above) or _tells_the_day(" ".join(line[:MAX_LINE].strip() for line in lines[later : at + length])):
             return 0
     return length
 

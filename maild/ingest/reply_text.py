@@ -344,6 +344,9 @@ def _without_tail(lines: list[str], kinds: list[_Kind], end: int) -> int:
         inside = [line.lstrip("> ") for line in lines[first : first + 6]]
         if not (label_of(inside[0]) or attribution_length(inside, 0) or is_forward_separator(inside[0])):
             return end
+    intro = next((n for n in range(last, end) if kinds[n] is _Kind.INTRO), None)
+    if intro is not None and first is not None and first < intro:
+        return intro  # marked lines that nobody is named for, above a quotation that has its attribution
     return last
 
 

@@ -305,3 +305,14 @@ def test_a_wish_to_be_unsubscribed_is_no_footer() -> None:
     below = "> Our news\n> of today\n"
     assert "Unsubscribe me from it" in new_text(f"Hello\n{ATTRIBUTIONS[0]}\n{below}Unsubscribe me from it, please\n", "")
     assert new_text(f"{ANSWER}\n{ATTRIBUTIONS[0]}\n{below}Unsubscribe: https://news.example/u\n", "") == ANSWER
+
+
+def test_a_marked_line_above_the_quotation_that_has_an_attribution_stays() -> None:
+    body = "Hello,\n> 5 items are missing\n\nOn Mon, 3 Mar 2025 at 10:00, Jo Doe <jo@x.example> wrote:\n> Here they are.\n> Jo\n"
+    assert new_text(body, "") == "Hello,\n> 5 items are missing"
+
+
+def test_a_dated_sentence_right_above_an_undated_attribution_stays() -> None:
+    assert new_text("On Monday, 3 March 2025 your driver came.\nJo wrote:\n> hi there\n> you\n", "") == "On Monday, 3 March 2025 your driver came."
+    wrapped = "Fine.\n\nOn Mon, 3 Mar 2025 at 10:00 a.m.\nJo Doe wrote:\n> hi there\n"
+    assert new_text(wrapped, "") == "Fine."
