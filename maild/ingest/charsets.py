@@ -41,7 +41,19 @@ _SURROGATES = re.compile("[\ud800-\udfff\0]")
 _MEANINGLESS = frozenset(("us-ascii", "ascii", "ansi_x3.4-1968"))  # declared by default, true of 7-bit text only
 _ESCAPES = re.compile(rb"(\x1b(?:\$\([A-Z]|\$[@AB]|\([A-Z]))")
 _CYRILLIC = frozenset(("ru", "uk", "be", "bg", "sr", "mk"))
+_CENTRAL = frozenset(("pl", "cs", "sk", "hu", "sl", "hr", "ro"))
+# What undeclared bytes are taken for (chardet's names), where one of these languages is then read.
+_SPOKEN_IN: dict[str, frozenset[str]] = {
+    "cp932": frozenset(("ja",)), "euc_jis_2004": frozenset(("ja",)), "gb18030": frozenset(("zh",)), "big5hkscs": frozenset(("zh",)),
+    "cp949": frozenset(("ko",)), "cp1253": frozenset(("el",)), "cp1255": frozenset(("he", "yi")), "cp874": frozenset(("th",)),
+    "cp1256": frozenset(("ar", "fa", "ur")), "cp1254": frozenset(("tr", "az")), "cp1257": frozenset(("lt", "lv", "et")),
+    "cp1258": frozenset(("vi",)), "cp1252": frozenset(),
+    **dict.fromkeys(("cp1251", "koi8-r", "koi8-u", "iso8859-5", "cp866"), _CYRILLIC),
+    **dict.fromkeys(("cp1250", "iso8859-2"), _CENTRAL),
+}  # fmt: skip
+_GUESSED = tuple(_SPOKEN_IN)
 _LOOKED_AT = 4096
+_ASCII = bytes(range(128))
 _NO_LETTERS = bytes(sign for sign in range(128) if not chr(sign).isalpha())
 # Codecs that mail may name, by Python's names for them.
 _ALLOWED = re.compile(
@@ -125,17 +137,19 @@ def _iso2022_jp(data: bytes) -> str:
 def decode(data: bytes, charset: str = "") -> tuple[str, str]:
     """The bytes as text, and a defect ('' when the declared charset was known and fitted).
 
-    Without a usable charset, or where US-ASCII or UTF-8 is declared and not true: UTF-8, else windows-1252; without one
-    windows-1251 or KOI8 where that makes words of a language.
+    Without a usable charset, or where US-ASCII or UTF-8 is declared and not true: UTF-8, else what makes words of a
+    language, else windows-1252. ISO-8859-1 that is declared is not believed where it would be no letters of the west.
     """
     name = codec_name(charset) if charset else ""
     defect = f"charset: {charset[:40]!r} is not known" if charset and not name else ""
     if data.isascii() and b"\x1b" not in data and not _SHIFTED.fullmatch(name):
         return clean(data.decode("ascii")), defect
-    if name == "iso2022_jp" or (not name and data.isascii() and b"\x1b$" in data):
+    if name == "iso2022_jp" or (data.isascii() and b"\x1b$" in data and not _SHIFTED.fullmatch(name)):
         return clean(_iso2022_jp(data)), ""
     said = bool(name) and charset.strip("\"' ").lower() not in _MEANINGLESS
     if said:
+        if name == "cp1252" and (text := _guessed(data, foreign_only=True)):
+            return clean(text), f"charset: the bytes are no {charset[:40]}"
         try:
             text = data.decode(name)
         except (UnicodeError, ValueError):
@@ -148,22 +162,26 @@ def decode(data: bytes, charset: str = "") -> tuple[str, str]:
         pass
     if said and (name != "utf-8" or _mostly_utf8(data)) and name not in ("utf-7", "cp1252"):
         return clean(data.decode(name, "replace")), defect
-    text = "" if said and name != "utf-8" else _cyrillic(data)
+    text = "" if said and name != "utf-8" else _guessed(data, foreign_only=False)
     return clean(text or _cp1252(data)), defect or "charset: 8-bit bytes without a charset"
 
 
-def _cyrillic(data: bytes) -> str:
-    """The bytes in windows-1251 or KOI8 where a language is read in one of these; '' otherwise.
+def _guessed(data: bytes, foreign_only: bool) -> str:
+    """The bytes in the charset that chardet takes them for, where a language of that charset is then read; '' otherwise.
 
-    Only these two: bytes of other scripts make no Cyrillic language, while nearly any bytes make some Thai or Chinese.
+    ``foreign_only``: look at what is mostly no ASCII letters alone, as no western text is.
     """
-    high = data[:_LOOKED_AT].translate(None, bytes(range(128)))
-    if len(high) * 2 < len(data[:_LOOKED_AT].translate(None, _NO_LETTERS)):
-        return ""  # mostly ASCII letters: a western language with its accents
-    for codec in ("cp1251", "koi8_u"):
-        if language(data[:_LOOKED_AT].decode(codec, "replace")) in _CYRILLIC:
-            return data.decode(codec, "replace")
-    return ""
+    head = data[:_LOOKED_AT]
+    high = head.translate(None, _ASCII)
+    if foreign_only and (len(high) < 8 or len(high) * 2 < len(head.translate(None, _NO_LETTERS))):
+        return ""
+    import chardet  # a tenth of a second, for mail that is rare
+
+    codec = chardet.detect(head, include_encodings=_GUESSED, compat_names=False)["encoding"] or ""
+    if not (spoken := _SPOKEN_IN.get(codec)):
+        return ""
+    text = data.decode(codec, "replace")
+    return text if language(text) in spoken else ""
 
 
 def _mostly_utf8(data: bytes) -> bool:
