@@ -63,7 +63,10 @@ def message(row: Any) -> dict[str, Any]:
         "public": row.public,
         "at": instant(row.at),
         "text": row.text,
-        "attachments": [{"name": a["name"], "type": a["type"], "size": a["size"]} for a in row.attachments],
+        "attachments": [
+            {"name": a["name"], "type": a["type"], "size": a["size"], **({"decoration": True} if a.get("decoration") else {})}
+            for a in row.attachments
+        ],
     }
 
 

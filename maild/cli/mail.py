@@ -79,7 +79,7 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
             if shown[name] not in (None, ""):
                 show.line(f"{name:12} {shown[name]}")
         for writer in message.from_:
-            show.line(f"{'from':12} {writer.name} <{writer.email}>")
+            show.line(f"{'from':12} {f'{writer.name} <{writer.email}>'.strip()}")
         for number, a in enumerate(message.attachments, 1):
             show.line(f"{'attachment':12} {number}: {a.name} ({a.type}, {a.size} bytes)")
         show.line()

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from maild.ingest.content import html_text
-from maild.ingest.signature import closing_line
+from maild.ingest.signature import closing_line, signature_start
 from maild.model.message import Attachment
 
 SMALL = 15_000  # bytes below which a picture inside a signature is decoration
@@ -42,6 +42,8 @@ def _in_signature(content_id: str, page: str, new_text: str) -> bool:
     words, own = _WORDS.findall(above), _WORDS.findall(new_text)
     if own and len(words) > len(own) and words[: len(own)] == own:
         return True  # below the words that are the signature's or the quoted mail's
+    if signature_start(above) is not None:
+        return True
     lines = [line for line in above.split("\n") if line.strip()]
     return any(
         closing_line(lines[: number + 1]) == number for number in range(max(1, len(lines) - _LAST_LINES), len(lines))

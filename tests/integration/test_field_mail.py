@@ -427,11 +427,14 @@ SIGNED = (
 )
 
 
-def test_a_small_picture_in_the_signature_is_decoration_and_one_in_the_text_is_not(sqlite: Store, rooms: Rooms) -> None:
+@pytest.mark.parametrize("page", [SIGNED, SIGNED.replace("Best regards", "-- ").replace("Acme Ltd, Sales", "Acme Ltd")])
+def test_a_small_picture_in_the_signature_is_decoration_and_one_in_the_text_is_not(sqlite: Store, rooms: Rooms, page: str) -> None:
     rule = {"name": "Pictures", "when": {"attachment.count": {"above": 1}}, "case": {"tags": ["pictures"]}}
     room = rooms(sqlite, rules=[rule])
-    entry = room.receive(with_pictures(SIGNED, PHOTO, ("logo.png", "l@x", SMALL)))
+    entry = room.receive(with_pictures(page, PHOTO, ("logo.png", "l@x", SMALL)))
     assert decorated(room, entry.case) == {"photo.png": False, "logo.png": True}
+    shown = room.case(entry.case)["messages"][0]["attachments"]
+    assert [one.get("decoration") for one in shown] == [None, True]
     assert room.case(entry.case)["tags"] == []
     assert [one.name for one in notification(room).message.attachments] == ["photo.png"]
 
