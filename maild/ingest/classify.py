@@ -125,6 +125,13 @@ _CHALLENGE_TEXT = Phrases(
     r"[- ]?(?:list|senders?)|this (?:account|mailbox|e-?mail address) is protected by|your (?:e-?mail|message)[^.]{0,60}\b(?:is being"
     r" held|has been held|is on hold|will be delivered)[^.]{0,80}\b(?:until|once|when|after) you (?:confirm|verify|reply|click|prove)",
 )
+# The same in words that nobody else has, whatever the link beside them looks like.
+_CHALLENGE_SURE = Phrases(
+    r"\badd(?:ed)? (?:yourself )?to (?:my|our|the|his|her) (?:list of )?(?:approved|allowed|accepted|guest|safe|white)[- ]?(?:list|senders?)",
+    r"\b(?:only (?:allow|accept)|now (?:allow|accept))\b[^.]{0,60}\bsenders? (?:that |whom )?(?:i|we|he|she) (?:have|has) (?:approved|allowed|accepted)",
+    r"\b(?:message|e-?mail)[^.]{0,60}\b(?:was|has been|is) (?:wait|grey|gray)listed\b[^.]{0,200}\.[^.]{0,200}\b(?:list|link)\b|para que (?:a )?sua mensagem seja (?:encaminhada|entregue)[^.]{0,40}\bclique",
+    r"\b(?:damit (?:ihre|deine) (?:e-?mail|nachricht)[^.]{0,40}(?:zugestellt|ausgeliefert)|pour que votre (?:message|e-?mail|courriel)[^.]{0,40}(?:remis|distribué|délivré)|para que su (?:mensaje|correo)[^.]{0,40}entregado)[^.]{0,80}\b(?:klick\w*|bestätig\w*|cliqu\w+|confirm\w+|haga clic)",
+)
 _DMARC_FILE = re.compile(r"[^!\s]+![^!\s]+!\d{9,11}!\d{9,11}.*\.(?:xml|gz|zip)\Z", re.IGNORECASE)
 _DMARC_SUBJECT = re.compile(
     r"\A\s*dmarc (?:forensic|failure|aggregate) report\b|report[- ]domain:\s*\S+.*(?:submitter:\s*\S+|report-id:)",
@@ -151,6 +158,12 @@ _CONFIRM = Phrases(
     r"(?:подтвердите|подтверждение|активируйте) (?:ваш\w* |сво\w+ )?(?:адрес|e-?mail|электронн|почт|регистраци|аккаунт|уч[её]тн)|(?:код подтверждения|проверочный код)",
     r"(?:підтвердіть|підтвердження|активуйте) (?:ваш\w* |сво\w+ )?(?:адрес|e-?mail|електронн|пошт|реєстраці|обліков)|код підтвердження|(?:e-?posta|hesab|kayd)[^.!?]{0,20}(?:doğrula|onayla)|(?:doğrulama|onay) kod",
     r"(?:验证|驗證|确认|確認|认证|認證|激活|啟用)[^。！？]{0,6}(?:邮箱|郵箱|电子邮件|電子郵件|邮件地址|帐户|账号|账户|帳號|帳戶|注册|註冊)|验证码|驗證碼|邮箱验证|(?:メール|アカウント)[^。]{0,8}(?:認証|確認|有効化)|(?:認証|確認)コード|(?:이메일|메일|계정)[^.]{0,6}(?:인증|확인|활성화)|인증 ?(?:코드|번호)",
+)
+# What a person has with such mails, and the mails themselves never say in their subject.
+_TROUBLE = re.compile(
+    r"\?|\b(?:not|no|never|cannot|missing|problems?|issues?|errors?|fail\w*|wrong|broken|invalid|expired|nicht|keine?n?|nie|fehl\w*|ungültig|pas|jamais|aucun\w*|nunca"
+    r"|falta|non|mai|não|niet|geen|nie|brak|inte|aldrig|ikke|ei|nein|не|нет|нема\w*)\b|n['’]t\b|没|沒|不|ない|届か|안 |않",
+    re.IGNORECASE,
 )
 _CONFIRMS = re.compile(r"/vf-|/f-|verif|confirm|activat|validat|bestaetig|token=|code=", re.IGNORECASE)
 _FORWARDING_FROM = frozenset(("forwarding-noreply@google.com", "mail-noreply@google.com"))
@@ -324,7 +337,8 @@ def _verification(message: Message, machine: bool) -> str | None:
         return f"From: {message.from_[0].email}"
     if message.in_reply_to or not _CONFIRM.search(message.subject):
         return None
-    if not machine and (_passed_on(message) or not any(map(_CONFIRMS.search, _links(message)))):
+    asks = _passed_on(message) or _TROUBLE.search(message.subject)
+    if not machine and (asks or not any(map(_CONFIRMS.search, _links(message)))):
         return None  # a person who asks about such a mail
     return f"Subject: {message.subject[:80]}" if verification_details(message) else None
 
@@ -351,8 +365,11 @@ def verification_details(message: Message) -> tuple[str, ...]:
 def _answer_words(message: Message, machine: bool, likely: tuple[str, ...]) -> tuple[str, ...]:
     if _CHALLENGE.search(message.subject):
         return (f"Subject: {message.subject[:80]}",)
-    asked = _CHALLENGE_TEXT.search(message.text[:2000])
-    if asked and len(message.text) < 3000 and any(map(_CONFIRMS.search, _links(message))):
+    short, links = message.text if len(message.text) < 3000 else "", _links(message)
+    asked = _CHALLENGE_SURE.search(short) if links else None
+    if asked is None and any(map(_CONFIRMS.search, links)):
+        asked = _CHALLENGE_TEXT.search(short[:2000])
+    if asked:
         return (f"text: {asked[0][:80]}",)
     inbox_rule = message.header("X-MS-Exchange-Inbox-Rules-Loop")
     if inbox_rule and "all" in message.header("X-Auto-Response-Suppress").lower() and _by_mailbox_rule(message) is None and not _forwards(message):

@@ -182,6 +182,9 @@ def test_gmails_forwarding_confirmation_shows_link_and_code() -> None:
             "See https://acme.example/verify",
             False,
         ),
+        ("Subject: Verification code does not arrive", "See https://shop.example/verify", False),
+        ("Subject: Kein Bestätigungscode bekommen", "Auf https://shop.example/verify steht nichts.", False),
+        ("Subject: Where is my verification code?", "I am at https://shop.example/verify", False),
         ("Subject: I cannot confirm my email", "The link https://example.com/confirm does not work.", False),
     ],
 )
@@ -195,6 +198,19 @@ def test_challenges_are_answers_of_machines() -> None:
         " list of approved senders: https://sievebox.example/verification/1"
     )
     assert kind(mail("Subject: RE: Printer", text)) == ("auto_reply", "likely", "answer")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Your message was waitlisted. Please add yourself to my Guest List: https://www.boxbe.example/crs?tc=1",
+        "I apologize for this automatic reply. To control spam, I now allow incoming messages only from senders I have approved"
+        " beforehand. Fill out the form: https://mail.example/wam/addme?a=bob",
+        "Para que sua mensagem seja encaminhada, por favor, clique aqui: https://antispam.example/x",
+    ],
+)
+def test_a_challenge_is_known_by_its_words_whatever_its_link_looks_like(text: str) -> None:
+    assert kind(mail("Subject: Re: Printer", text)) == ("auto_reply", "likely", "answer")
 
 
 def test_absence_notes_without_headers() -> None:
