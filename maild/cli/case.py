@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from maild.cli import case_change, case_work, show
+from maild.cli import case_change, case_data, case_work, show
 from maild.cli.context import Invocation, invocation
 from maild.cli.given import Json, Number, Words, moment, split
 from maild.cli.hands import no_case
@@ -30,6 +30,7 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
     _reading(group)
     case_change.add(group)
     case_work.add(group)
+    case_data.add(group)
 
 
 def _reading(group: typer.Typer) -> None:

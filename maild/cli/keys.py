@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ from maild.cli import show
 from maild.cli.context import invocation
 
 if TYPE_CHECKING:
+    from maild.settings.models import Settings
     from maild.store.unit_of_work import Store
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -112,8 +114,11 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
             _verify(file, store.state_dir)
 
     @app.command()
-    def restore(ctx: typer.Context, file: Annotated[Path, typer.Argument(help="A file that maild backup wrote.")]) -> None:
-        """Bring a copy back; the daemon must be stopped. Starts nothing, and leaves the outbox paused."""
+    def restore(
+        ctx: typer.Context, file: Annotated[Path, typer.Argument(help="A file that maild backup wrote.")],
+        to: Annotated[Path | None, typer.Option("--to", help="A new state directory for it; what is there now stays as it is, and in use.")] = None,
+    ) -> None:  # fmt: skip
+        """Bring a copy back; the daemon must be stopped, but with --to. Starts nothing, and leaves the outbox paused."""
         from maild import clock
         from maild.cli.context import become_owner
         from maild.daemon import lock
@@ -124,6 +129,10 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
         settings = found.main()
         source = file.absolute()
         source.open("rb").close()  # says so where it is not there, before anything is begun
+        if to is not None:
+            if to.exists() and any(to.iterdir()):
+                raise typer.BadParameter(f"--to: {to} is not empty; name a new directory")
+            settings = _elsewhere(settings, to.absolute())
         become_owner(settings.state_dir)
         lock(settings.state_dir)
         store = open_store(settings)
@@ -134,7 +143,19 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
         with store.write() as connection:
             installation.pause(connection, "outbox", None, f"restored from {source.name}", found.who, clock.now())
         show.line(f"restored {source}" + (f"; what was there is kept as {kept}" if kept else ""))
-        _in_doubt(store)
+        _in_doubt(store, to)
+
+
+def _elsewhere(settings: Settings, to: Path) -> Settings:
+    """The settings with this new directory as state_dir, which belongs to the owner of the other one, and the database in it."""
+    to.mkdir(mode=0o750, parents=True, exist_ok=True)
+    if os.geteuid() == 0 and settings.state_dir.exists():
+        owner = settings.state_dir.stat()
+        os.chown(to, owner.st_uid, owner.st_gid)
+    scheme, mark, path = settings.main.database.url.partition(":///")
+    url = f"{scheme}{mark}{to / Path(path.partition('?')[0]).name}" if scheme.startswith("sqlite") else settings.main.database.url
+    database = settings.main.database.model_copy(update={"url": url})
+    return settings.model_copy(update={"state_dir": to, "main": settings.main.model_copy(update={"database": database})})
 
 
 def _verify(file: Path, state_dir: Path) -> None:
@@ -155,7 +176,7 @@ def _verify(file: Path, state_dir: Path) -> None:
     show.line(f"verified: {checked['spool']} accepted, {checked['outbox']} outgoing, {checked['cases']} cases, each in exactly one state")
 
 
-def _in_doubt(store: Store) -> None:
+def _in_doubt(store: Store, to: Path | None) -> None:
     """What waited when the copy was made may have gone out since: a person decides, with the commands at hand."""
     from maild.model.outbox import OutboxState
     from maild.store import outbox
@@ -170,6 +191,10 @@ def _in_doubt(store: Store) -> None:
             columns,
             [(one.id, one.message.kind.value, ", ".join(one.message.recipients), one.message.subject, show.instant(one.created_at)) for one in doubtful],
         )
+    if to is not None:
+        show.line("nothing was started, its outbox is paused, and what is in use was left alone. To look at it, or to go on with it:")
+        show.line(f"  state_dir: {to.absolute()}     # in maild.yaml, or in a copy of the configuration")
+        return
     show.line("nothing was started, and the outbox is paused. Next:")
     if doubtful:
         show.line("  maild outbox discard ID …     # those that did go out")

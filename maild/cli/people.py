@@ -136,7 +136,7 @@ def _misfit(found: Invocation, wanted: Organisation) -> str:
 
 
 def _contacts(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
-    group = noun("Contacts, the people who write: list, show, merge, reachable.")
+    group = noun("Contacts, the people who write: list, show, merge, reachable, export, block.")
     app.add_typer(group, name="contact")
 
     def as_json(one: Any) -> dict[str, Any]:
@@ -230,6 +230,41 @@ def _contacts(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
                     archive.writestr(f"mails/{one}.eml", entry.raw)
             archive.writestr("data.json", json.dumps(data, indent=2, default=str, ensure_ascii=False))
         show.line(f"{file}: {len(data['cases'])} cases, {len(data['messages'])} messages")
+
+    @group.command()
+    def block(
+        ctx: typer.Context, address: Annotated[str, typer.Argument(help="An address; without one, those that are blocked.")] = "",
+        json: Json = False,
+    ) -> None:  # fmt: skip
+        """Discard mail from an address from now on, as `#never` does; it stays in the store, and `maild trace` finds it."""
+        from maild import clock
+        from maild.plain.domains import fold_address
+        from maild.store import held, installation
+
+        found = invocation(ctx)
+        if not address:
+            store = found.store()
+            rows: list[Any] = []
+            if store is not None:
+                with store.read() as connection:
+                    rows = held.refused(connection)
+            _print([{"address": row.address, "by": row.by, "at": show.instant(row.at)} for row in rows], json)
+            return
+        if address.count("@") != 1 or found.addresses().mailbox_of(address) or found.addresses().user_of(address):
+            raise typer.BadParameter(f"{address!r}: name an address of somebody outside")
+        store = found.store(make=True)
+        assert store is not None
+        with store.write() as connection:
+            held.refuse_from(connection, fold_address(address), found.who, clock.now())
+            installation.note_change(connection, found.who, f"mail from {address} is discarded", clock.now())
+        show.line(f"mail from {address} is discarded from now on; to undo: maild contact unblock {address}")
+
+    @group.command()
+    def unblock(ctx: typer.Context, address: str) -> None:
+        """Take mail from an address again."""
+        from maild.cli.spool import take_again
+
+        take_again(invocation(ctx), address)
 
     @app.command()
     def erase(

@@ -94,21 +94,25 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
     @group.command()
     def welcome(ctx: typer.Context, address: str) -> None:
         """Take mail from an address again."""
-        from maild import clock
-        from maild.plain.domains import fold_address
-        from maild.store import held, installation
+        take_again(invocation(ctx), address)
 
-        found = invocation(ctx)
-        store, there = found.store(), False
-        if store is not None:
-            with store.write() as connection:
-                there = held.welcome(connection, fold_address(address))
-                if there:
-                    installation.note_change(connection, found.who, f"mail from {address} is taken again", clock.now())
-        if not there:
-            show.error(f"nobody said #never to {address}; maild spool never lists those there are")
-            raise typer.Exit(1)
-        show.line(f"mail from {address} is taken again")
+
+def take_again(found: Invocation, address: str) -> None:
+    """Mail from an address that is blocked is taken again."""
+    from maild import clock
+    from maild.plain.domains import fold_address
+    from maild.store import held, installation
+
+    store, there = found.store(), False
+    if store is not None:
+        with store.write() as connection:
+            there = held.welcome(connection, fold_address(address))
+            if there:
+                installation.note_change(connection, found.who, f"mail from {address} is taken again", clock.now())
+    if not there:
+        show.error(f"nobody said #never to {address}; maild spool never lists those there are")
+        raise typer.Exit(1)
+    show.line(f"mail from {address} is taken again")
 
 
 def as_json(entry: Any) -> dict[str, Any]:

@@ -5,7 +5,6 @@ sweeps, and serves the few web pages.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import os
 import signal
@@ -21,12 +20,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from maild import __version__, clock, fetching
+from maild import __version__, clock, fetching, parts
 from maild.errors import ConfigError, StoreUnavailable, TransientError
 from maild.ingest.imap import ImapDoor, ImapHooks, located
 from maild.ingest.imap_copies import SentCopies
 from maild.ingest.oauth import TokenSource, token_file
-from maild.ingest.parse import attachment_bytes
 from maild.log import get_logger
 from maild.model.message import SENT, Envelope
 from maild.model.outbox import Deferred, OutboxEntry, OutboxState, Outcome, PartRef, Refused, Result, Sent
@@ -46,7 +44,6 @@ from maild.schedule.jumps import JumpWatch
 from maild.schedule.ticker import Tick, Ticker
 from maild.settings.models import Imap, Settings
 from maild.settings.secrets import read as read_secret
-from maild.settling.ends import WHOLE_MESSAGE
 from maild.store import announce, cases, installation, outbox, spool, versions
 from maild.store.unit_of_work import Store
 from maild.web.app import Health, make_app
@@ -82,13 +79,8 @@ class StoredOutbox:
             return any(row.what == "outbox" for row in installation.paused(connection, clock.now()))
 
     def read_part(self, ref: PartRef) -> bytes:
-        """The bytes of an attachment, cut out of the stored message (part -1: the message itself)."""
-        if ref.content:
-            return base64.b64decode(ref.content)
-        raw = outbox.read_part(self._store, ref)
-        if raw is None:
-            return b"(this attachment was erased)\r\n"
-        return raw if ref.part == WHOLE_MESSAGE else attachment_bytes(raw, ref.part)
+        """The decoded bytes of an attachment."""
+        return parts.read(self._store, ref)
 
     def finish(self, results: Sequence[Result]) -> None:
         """Record each recipient's result; a final no is an event on the case, and its assignee is told.

@@ -26,7 +26,8 @@ _INTRO = """\
 
 A directory (default `/etc/maild`, else `./config`; `maild --config DIR` or `MAILD_CONFIG`) with these files. Rule files
 have a page of their own: [rules.md](rules.md). `maild init DIR` writes one to start from, `maild check` names every
-fault with file, line and column, `maild config show` prints what is in force and where each value comes from.
+fault with file, line and column, `maild config show` prints what is in force and where each value comes from,
+`maild config diff` what a reload would change.
 
 This page is made from the models: `python -m maild.settings.reference`.
 

@@ -6,6 +6,7 @@ mails that quote the person are counted and told, not touched: they are those pe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,7 @@ from maild.model.contact import Contact
 from maild.plain.domains import fold_address
 from maild.store import spool
 from maild.store.installation import note_change
+from maild.store.numbers import never_again
 from maild.store.schema import (
     automatic_answers,
     case_values,
@@ -32,6 +34,7 @@ from maild.store.schema import (
     stream,
     surveys,
     unsubscribed,
+    webhooks,
 )
 from maild.store.schema import spool as spool_table
 
@@ -84,6 +87,56 @@ def erase(connection: Connection, contact: Contact, by: str, now: datetime) -> d
     """
     theirs = find(connection, contact)
     addresses = [fold_address(email) for email in contact.emails]
+    _blank(connection, theirs, addresses, "the person was erased", now)
+    connection.execute(delete(participants).where(participants.c.email.in_(addresses)))
+    connection.execute(
+        update(surveys).where(surveys.c.address.in_(addresses)).values(address=GONE, comment="")
+    )
+    connection.execute(delete(unsubscribed).where(unsubscribed.c.email.in_(addresses)))
+    connection.execute(delete(never).where(never.c.address.in_(addresses)))
+    connection.execute(delete(automatic_answers).where(automatic_answers.c.address.in_(addresses)))
+    connection.execute(delete(contacts).where(contacts.c.id == contact.id))
+    counts = theirs.counts()
+    note_change(connection, by, "erased a contact: " + ", ".join(f"{n} {name}" for name, n in counts.items()), now)
+    return counts
+
+
+def of_case(connection: Connection, number: int) -> Theirs:
+    """Everything that is a case's: its mail in and out, and what was sent to users about it."""
+    rows = connection.execute(select(messages.c.id, messages.c.spool_seq).where(messages.c.case_number == number)).all()
+    entries = {row.spool_seq for row in rows if row.spool_seq is not None}
+    entries |= set(connection.execute(select(spool_table.c.seq).where(spool_table.c.case_number == number)).scalars())
+    mails = connection.execute(select(outbox.c.id).where(outbox.c.case_number == number)).scalars()
+    return Theirs((number,), tuple(row.id for row in rows), tuple(sorted(entries)), tuple(sorted(mails)), 0)
+
+
+def merged_into(connection: Connection, number: int) -> list[int]:
+    """The cases that were merged into this one."""
+    return list(connection.execute(select(cases.c.number).where(cases.c.merged_into == number).order_by(cases.c.number)).scalars())
+
+
+def delete_case(connection: Connection, number: int, by: str, now: datetime) -> dict[str, int]:
+    """Remove a case with all its mail for good, in one transaction; returns what was removed.
+
+    The contact stays. So do, without a word in them, the rows that say that each mail was taken and where it ended, and
+    who deleted the case. Its number is not given again: an answer to an old mail must not fall into another case.
+    """
+    theirs = of_case(connection, number)
+    _blank(connection, theirs, (), "the case was deleted", now)
+    never_again(connection)
+    connection.execute(update(spool_table).where(spool_table.c.case_number == number).values(case_number=None))
+    connection.execute(update(outbox).where(outbox.c.case_number == number).values(case_number=None))
+    connection.execute(delete(automatic_answers).where(automatic_answers.c.case_number == number))
+    connection.execute(delete(stream).where(or_(stream.c.case_number == number, stream.c.message.in_(theirs.messages))))
+    connection.execute(delete(cases).where(cases.c.number == number))
+    counts = theirs.counts()
+    del counts["cases"], counts["quoted_in_other_messages"]
+    note_change(connection, by, f"deleted case {number}: " + ", ".join(f"{n} {name}" for name, n in counts.items()), now)
+    return counts
+
+
+def _blank(connection: Connection, theirs: Theirs, addresses: Sequence[str], why: str, now: datetime) -> None:
+    """Take the words out of all this; what these addresses wrote elsewhere, too."""
     for seq in theirs.spool:
         spool.erase(connection, seq)
     connection.execute(
@@ -110,26 +163,18 @@ def erase(connection: Connection, contact: Contact, by: str, now: datetime) -> d
     connection.execute(
         update(outbox)
         .where(outbox.c.id.in_(theirs.outbox), outbox.c.state.in_(["pending", "deferred", "held", "failed"]))
-        .values(state="discarded", done_at=now, reason="the person was erased")
+        .values(state="discarded", done_at=now, reason=why)
     )
     _forget_recipients(connection, theirs.outbox)
     connection.execute(delete(case_values).where(case_values.c.case_number.in_(theirs.cases)))
     connection.execute(delete(message_ids).where(message_ids.c.case_number.in_(theirs.cases)))
-    connection.execute(delete(participants).where(or_(participants.c.case_number.in_(theirs.cases), participants.c.email.in_(addresses))))
+    connection.execute(delete(participants).where(participants.c.case_number.in_(theirs.cases)))
     connection.execute(delete(notices).where(notices.c.case_number.in_(theirs.cases)))
+    connection.execute(delete(webhooks).where(webhooks.c.case_number.in_(theirs.cases)))
     connection.execute(delete(faq).where(faq.c.case_number.in_(theirs.cases), faq.c.status == "draft"))
     connection.execute(
-        update(surveys)
-        .where(or_(surveys.c.case_number.in_(theirs.cases), surveys.c.address.in_(addresses)))
-        .values(address=GONE, comment="")
+        update(surveys).where(surveys.c.case_number.in_(theirs.cases)).values(address=GONE, comment="")
     )
-    connection.execute(delete(unsubscribed).where(unsubscribed.c.email.in_(addresses)))
-    connection.execute(delete(never).where(never.c.address.in_(addresses)))
-    connection.execute(delete(automatic_answers).where(automatic_answers.c.address.in_(addresses)))
-    connection.execute(delete(contacts).where(contacts.c.id == contact.id))
-    counts = theirs.counts()
-    note_change(connection, by, "erased a contact: " + ", ".join(f"{n} {name}" for name, n in counts.items()), now)
-    return counts
 
 
 def _forget_recipients(connection: Connection, mails: tuple[int, ...]) -> None:

@@ -119,6 +119,15 @@ def next_case(connection: Connection, first: int) -> int:
     return _next_case(connection, {row.name: row.seq for row in connection.execute(_all)}, first)
 
 
+def never_again(connection: Connection) -> None:
+    """The numbers of the cases there are stay theirs, also when the newest of them is deleted (PostgreSQL's sequence knows)."""
+    if connection.dialect.name == "sqlite":
+        have = {row.name: row.seq for row in connection.execute(_all)}
+        highest = max(have.get(CASES, 0), connection.execute(_highest).scalar() or 0)
+        connection.execute(delete(_sequence).where(_sequence.c.name == CASES))
+        connection.execute(insert(_sequence).values(name=CASES, seq=highest))
+
+
 def insert_numbered(connection: Connection, table: Table, values: Mapping[str, Any]) -> int:
     """Insert a row; returns its number (``id``): a reserved one where there are any, else the database's own."""
     number = _reserved(connection, table.name)

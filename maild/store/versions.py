@@ -93,6 +93,14 @@ def files_of(connection: Connection, digest: str) -> dict[str, str] | None:
     return unpack(content) if content is not None else None
 
 
+def hashes_of(connection: Connection, digest: str) -> dict[str, str] | None:
+    """The SHA-256 of each file of a configuration by its whole hash; None where it never was live."""
+    found: dict[str, str] | None = connection.execute(
+        select(configurations.c.files).where(configurations.c.hash == digest)
+    ).scalar()
+    return found
+
+
 def live_hash(connection: Connection) -> str | None:
     """The hash of the configuration that went live last."""
     return connection.execute(select(went_live.c.hash).order_by(went_live.c.id.desc()).limit(1)).scalar()

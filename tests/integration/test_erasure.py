@@ -49,6 +49,30 @@ def test_an_erased_person_is_in_no_table_and_the_figures_stay(store: Store, room
     assert room.case(other.case)["contact"]["email"] == "max@else.example"
 
 
+def test_a_deleted_case_is_in_no_table_and_its_number_is_not_given_again(store: Store, rooms: Rooms) -> None:
+    room = rooms(store)
+    stays = room.receive(mail("mine stays", sender="Max <max@else.example>"), mail_from="max@else.example")
+    entry = room.receive(mail(SECRET, sender="Jo Doe <jo@home.example>", subject="From Jo"))
+    with store.write() as connection:
+        assert entry.case is not None
+        counts = erasure.delete_case(connection, entry.case, "root", room.now)
+    assert counts["messages"] == 2
+    with store.read() as connection:
+        everything = "\n".join(str(tuple(row)) for table in _tables() for row in connection.execute(table.select()))
+        _checked, faults = audit.run(connection)
+        jo = people.contact_by_address(connection, "jo@home.example")
+    assert "4711-secret" not in everything
+    assert "From Jo" not in everything
+    assert "mine stays" in everything
+    assert f"deleted case {entry.case}: 2 messages" in everything
+    assert jo is not None
+    assert faults == []
+    assert room.case(stays.case)["contact"]["email"] == "max@else.example"
+    after = room.receive(mail("a new one", sender="Jo Doe <jo@home.example>", subject="Again"))
+    assert after.case is not None
+    assert after.case > entry.case
+
+
 def test_the_same_mail_after_an_erasure_is_new(store: Store, rooms: Rooms) -> None:
     room = rooms(store)
     raw = mail(SECRET, message_id="again@home.example")
