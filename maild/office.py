@@ -14,6 +14,7 @@ from maild.errors import ConfigError, Fault
 from maild.outbound.compose import ComposeContext
 from maild.outbound.templates import Templates
 from maild.plain.domains import FREE_MAIL, to_ascii
+from maild.plain.layers import below
 from maild.plain.subjects import tag_pattern
 from maild.plain.tokens import Keyring, verify_id
 from maild.rules.ruleset import Ruleset, compile_rules
@@ -79,8 +80,7 @@ class Compiled:
 
 def compile_office(settings: Settings) -> Compiled:
     """Compile rules and templates, without proving them. Raises ConfigError when a template has a fault."""
-    folder = settings.folder / "templates"
-    return Compiled(compile_rules(settings), Templates(folder if folder.is_dir() else None))
+    return Compiled(compile_rules(settings), Templates(*below(settings.named, "templates")))
 
 
 def prove(settings: Settings) -> Compiled:

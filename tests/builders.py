@@ -150,7 +150,7 @@ def office(folder: Path, store: Store, **parts: Any) -> Office:
 @cache
 def _shipped_templates() -> Templates:
     """The package's own templates: dear to compile, the same for all tests."""
-    return Templates(None)
+    return Templates()
 
 
 # --- a mailroom to try mails in ---------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def build() -> typer.Typer:
     @app.callback()
     def options(
         ctx: typer.Context,
-        config: Annotated[Path | None, typer.Option("--config", help="The configuration directory.")] = None,
+        config: Annotated[Path | None, typer.Option("--config", help="The configuration directory, or several: BASE:SITE.")] = None,
         as_user: Annotated[str | None, typer.Option("--as", help="Write changes down in this person's name.")] = None,
         version: Annotated[
             bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)

@@ -64,13 +64,17 @@ def check(
 
 def _fix(target: Path) -> None:
     """Write the renamed keys of this file, or of every file of this directory, under their present names."""
+    from maild.plain.layers import layers
     from maild.plain.replacing import replace
     from maild.settings import renamed, single
     from maild.settings.load import Reading
 
     if str(target) == "-":
         raise typer.BadParameter("--fix writes files, and standard input is none")
-    documents = [single.document(target)] if target.is_file() else Reading(target).documents.values()
+    if target.is_file():
+        documents = [single.document(target)]
+    else:
+        documents = [one for folder in layers(target) for one in Reading(folder).documents.values()]
     for document in documents:
         edits = renamed.edits(document)
         if edits:
@@ -117,10 +121,10 @@ def templates(settings: Settings) -> list[Fault]:
     """The faults of the templates: syntax, names that there are not, what fails with sample data."""
     from maild.errors import ConfigError, Fault
     from maild.outbound.templates import Templates
+    from maild.plain.layers import below
 
-    folder = settings.folder / "templates"
     try:
-        found = Templates(folder if folder.is_dir() else None).check(mailboxes=settings.main.mailboxes)
+        found = Templates(*below(settings.named, "templates")).check(mailboxes=settings.main.mailboxes)
     except ConfigError as error:
         return list(error.faults)
     page = "docs/reference/templates.md"
@@ -131,9 +135,13 @@ def _named_alike(fault: Fault, target: Path) -> Fault:
     """The same fault with its file named as the person named the directory."""
     from dataclasses import replace
 
+    from maild.plain.layers import layers
+
     where = Path(fault.file).absolute()
-    base = target.absolute()
-    return replace(fault, file=str(target / where.relative_to(base))) if where.is_relative_to(base) else fault
+    for folder in layers(target):
+        if where.is_relative_to(folder.absolute()):
+            return replace(fault, file=str(folder / where.relative_to(folder.absolute())))
+    return fault
 
 
 def _others(name: str) -> Callable[[Any], Sequence[Fault]]:

@@ -53,6 +53,7 @@ def diff(
     """What a reload would change: the files on disk against those that went live last. Exit 1 where they differ."""
     from difflib import unified_diff
 
+    from maild.plain.layers import within
     from maild.settings.load import Reading
     from maild.store import versions
 
@@ -73,7 +74,7 @@ def diff(
         show.as_json([{"file": name, "change": kind} for name, kind in kinds.items()])
     for name, kind in kinds.items() if not as_json else ():
         show.line(f"{kind}: {name}")
-        path = found.folder / name
+        path = within(found.folder, name)
         here = path.read_text(encoding="utf-8", errors="replace") if kind != "removed" else ""
         if texts is not None:
             was, now = texts.get(name, "").splitlines(), here.splitlines()

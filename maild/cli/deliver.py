@@ -17,6 +17,7 @@ from typing import Any
 
 from maild import clock
 from maild.plain import control, incoming
+from maild.plain.layers import layers, site
 
 DONE, NO_SUCH_ADDRESS, TRY_AGAIN = 0, 67, 75  # sysexits.h: EX_NOUSER, EX_TEMPFAIL
 HAND_OVER_WITHIN = 60.0  # seconds
@@ -167,12 +168,14 @@ def state_dir_of(folder: Path) -> Path:
 
     Raises Failed where it cannot be found.
     """
-    file = folder / "maild.yaml"
-    try:
-        text = file.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        raise Failed(f"{file} cannot be read: {error.strerror}; name its folder by --config DIR") from error
-    named = _named_state_dir(text)
+    files = [path for one in layers(folder) if (path := one / "maild.yaml").exists()] or [site(folder) / "maild.yaml"]
+    folder, named = site(folder), None
+    for file in files:
+        try:
+            text = file.read_text(encoding="utf-8-sig", errors="replace")
+        except OSError as error:
+            raise Failed(f"{file} cannot be read: {error.strerror}; name its folder by --config DIR") from error
+        named = _named_state_dir(text) or named
     if named is not None:
         return Path(os.path.normpath(folder.absolute() / Path(named).expanduser()))
     given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]

@@ -208,12 +208,13 @@ def _asked(found: Invocation, what: str) -> dict[str, str] | None:
 
 def _put(found: Invocation, content: dict[str, str], now: datetime, what: str) -> None:
     from maild.plain import control
+    from maild.plain.layers import site
     from maild.workbench import files
 
     rules = {name: text for name, text in content.items() if name.startswith("rules/")}
     files.prove(found.folder, rules, what)
-    kept = files.put(found.folder, rules, now)
-    show.line(f"{what} are in {found.folder / 'rules'}" + (f"; the ones before are kept in {kept}" if kept else ""))
+    kept = files.put(site(found.folder), rules, now)
+    show.line(f"{what} are in {site(found.folder) / 'rules'}" + (f"; the ones before are kept in {kept}" if kept else ""))
     try:
         answer = control.ask(found.main().state_dir, {"do": "reload"}, timeout=60)
     except OSError:

@@ -32,15 +32,16 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
 
 def _templates(folder: Path) -> Templates:
     from maild.outbound.templates import Templates
+    from maild.plain.layers import below
 
-    own = folder / "templates"
-    return Templates(own if own.is_dir() else None)
+    return Templates(*below(folder, "templates"))
 
 
 def _own(folder: Path) -> dict[str, Path]:
     """The template files of a configuration, by their name below `templates/`."""
-    own = folder / "templates"
-    return {path.relative_to(own).as_posix(): path for path in sorted(own.rglob("*.j2"))} if own.is_dir() else {}
+    from maild.plain.layers import below
+
+    return {path.relative_to(own).as_posix(): path for own in below(folder, "templates") for path in sorted(own.rglob("*.j2"))}
 
 
 def list_(ctx: typer.Context, json: Json = False) -> None:

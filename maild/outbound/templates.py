@@ -53,13 +53,13 @@ class Rendered:
 class Templates:
     """All templates of a configuration, compiled. Raises ConfigError with every fault: names, encoding, syntax."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, *folders: Path) -> None:
         self._paths: dict[str, Path] = {}
         sources: dict[str, str] = {}
         faults: list[Fault] = []
-        for root in (PACKAGED, folder):
+        for root in (PACKAGED, *folders):
             for path in _files(root):
-                name = path.relative_to(root or PACKAGED).as_posix()
+                name = path.relative_to(root).as_posix()
                 if _FILE.match(name) is None:
                     faults.append(Fault(str(path), 0, 0, "this is no name of a template",
                                         "[MAILBOX/]NAME[.LANG].subject.j2, .txt.j2 or .html.j2"))  # fmt: skip
@@ -174,9 +174,7 @@ class Templates:
             ) from error
 
 
-def _files(root: Path | None) -> list[Path]:
-    if root is None or not root.is_dir():
-        return []
+def _files(root: Path) -> list[Path]:
     paths = (path for path in root.rglob("*") if path.is_file() and not path.name.startswith("README"))
     return sorted(path for path in paths if not any(part.startswith(".") for part in path.relative_to(root).parts))
 

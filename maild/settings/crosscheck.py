@@ -70,7 +70,7 @@ def _known(reading: Reading) -> dict[str, frozenset[str] | None]:
         "mailbox": _keys(reading, "maild.yaml", "mailboxes"),
         "field": _keys(reading, "maild.yaml", "fields") if declared.get("fields") is not None else None,
         "category": _keys(reading, "maild.yaml", "categories") if declared.get("categories") is not None else None,
-        "template": strays.template_names(reading.folder) if reading.complete else None,
+        "template": strays.template_names(reading.named) if reading.complete else None,
     }
 
 
@@ -119,7 +119,7 @@ def _list(reading: Reading, name: str) -> str:
     """Read the file that `in_list` names, once; gives what is wrong with it, or ''."""
     if name not in reading.lists:
         try:
-            file, digest, entries = lists.read(reading.folder, name)
+            file, digest, entries = lists.read(reading.named, name)
         except ValueError as error:
             return str(error)
         reading.lists[name], reading.hashes[file] = entries, digest
@@ -157,7 +157,7 @@ def _addresses(reading: Reading) -> Iterator[Fault]:
         who = f"{top.removesuffix('es') if top == 'mailboxes' else 'user'} {name!r}"
         for path, address in _each_text(value.get(key), (top, name, key)):
             first, place = owner.setdefault(
-                fold_address(address), (who, "{}:{}:{}".format(document.file, *document.place(path)))
+                fold_address(address), (who, "{}:{}:{}".format(document.home(path).file, *document.place(path)))
             )
             if first != who:
                 yield document.fault(

@@ -8,6 +8,7 @@ import io
 import re
 from pathlib import Path
 
+from maild.plain.layers import site, within
 from maild.settings.faults import nearest
 
 _LIST = re.compile(r"(?P<file>.+\.csv):(?P<column>[^:/]+)\Z")
@@ -23,14 +24,14 @@ def read(folder: Path, name: str) -> tuple[str, str, tuple[str, ...]]:
     """
     match = _LIST.match(name)
     file = match["file"] if match else name
-    path = folder / file
+    path = within(folder, file)
     try:
         raw = path.read_bytes()
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError(f"the list {path} is not UTF-8\nsave it as UTF-8 (in Excel: CSV UTF-8)") from None
     except OSError as error:
-        near = [each.relative_to(folder).as_posix() for each in path.parent.iterdir()] if path.parent.is_dir() else []
+        near = [each.relative_to(site(folder)).as_posix() for each in path.parent.iterdir()] if path.parent.is_dir() else []
         hint = nearest(file, near) or "paths are relative to the configuration directory"
         raise ValueError(f"the list {path} cannot be read: {(error.strerror or str(error)).lower()}\n{hint}") from None
     if path.suffix.lower() == ".csv":

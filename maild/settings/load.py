@@ -20,11 +20,12 @@ from urllib.parse import quote
 from pydantic import BaseModel, ValidationError
 
 from maild.errors import ConfigError, Fault
+from maild.plain.layers import below, layers, site, within
 from maild.settings import crosscheck, named_files, rule_sets, secrets
 from maild.settings import faults as wanting
 from maild.settings.models import Directory, MaildYaml, Settings, SlaYaml, WorkflowsYaml
 from maild.settings.reader import read_file
-from maild.settings.source import Document
+from maild.settings.source import Document, overlaid
 
 Files = Literal["all", "main"]
 
@@ -37,7 +38,7 @@ _MAIN = ("maild.yaml", "directory.yaml")
 def load(
     folder: Path, *, files: Files = "all", rules: Path | None = None, instead: Mapping[str, Path] | None = None
 ) -> Settings:
-    """The settings in this directory. ``files="main"`` reads maild.yaml and directory.yaml only, for commands that
+    """The settings in this directory (or in several, `plain.layers`). ``files="main"`` reads maild.yaml and directory.yaml only, for commands that
     must work while a rule is broken; ``rules`` is a folder of rule files in place of those in `rules/`; ``instead`` names
     files that are read in place of others. Raises ConfigError with all faults of all files."""
     settings, found = load_with_warnings(folder, files=files, rules=rules, instead=instead)
@@ -65,7 +66,7 @@ class Reading:
     def __init__(
         self, folder: Path, files: Files = "all", rules: Path | None = None, instead: Mapping[str, Path] | None = None
     ) -> None:
-        self.folder, self.rules, self.instead = folder, rules, dict(instead or {})
+        self.named, self.folder, self.rules, self.instead = folder, site(folder), rules, dict(instead or {})
         self.complete = files == "all"
         self.documents: dict[str, Document] = {}
         self.models: dict[str, Any] = {}
@@ -74,11 +75,12 @@ class Reading:
         self.faults: list[Fault] = []
         self.first: tuple[str, ...] = ()  # the rule files that are read of themselves, in order
         try:
-            next(folder.iterdir(), None)
+            for one in layers(folder):
+                next(one.iterdir(), None)
             names = rule_files(folder, rules) if self.complete else []
         except OSError as error:
             where, why = error.filename or folder, (error.strerror or str(error)).lower()
-            hint = f"maild init {folder} writes a configuration to start from; another one is named by --config DIR"
+            hint = f"maild init {where} writes a configuration to start from; another one is named by --config DIR"
             mend = hint if isinstance(error, FileNotFoundError) else "check its owner and mode, or run as its owner"
             self.faults.append(wanting.whole(where, f"cannot be read: {why}", mend))
             return
@@ -92,7 +94,8 @@ class Reading:
     def of_document(cls, name: str, document: Document, model: type[BaseModel] | None) -> Reading:
         """One document alone, proved against its model; ``name`` is what it would be called in a directory."""
         reading = cls.__new__(cls)
-        reading.folder, reading.complete, reading.rules = Path(document.file).parent, False, None
+        reading.named = reading.folder = Path(document.file).parent
+        reading.complete, reading.rules = False, None
         reading.documents, reading.models, reading.lists, reading.hashes = {name: document}, {}, {}, {}
         reading.faults, reading.first = list(document.faults), ()
         document.name = name
@@ -105,30 +108,42 @@ class Reading:
         for _, path in rule_sets.includes(self.documents[name]) if name in self.documents else ():
             target = rule_sets.included(path)
             if rule_sets.may_be_included(target) and target not in self.documents:
-                if rule_path(self.folder, self.rules, target).is_file():
+                if rule_path(self.named, self.rules, target).is_file():
                     self._read_rules(target)
 
     def below(self) -> list[str]:
         """The names of the rule files in folders below rules/, which are read where they are included."""
-        base = self.rules or self.folder / "rules"
-        found = (f"rules/{path.relative_to(base).as_posix()}" for path in base.rglob("*.yaml")) if base.is_dir() else ()
+        bases = [self.rules] if self.rules else below(self.named, "rules")
+        found = {f"rules/{path.relative_to(base).as_posix()}" for base in bases for path in base.rglob("*.yaml")}
         return sorted(name for name in found if rule_sets.may_be_included(name))
 
     def _read(self, name: str, model: type[BaseModel] | None) -> None:
-        path = self.instead.get(name) or rule_path(self.folder, self.rules, name)
-        if name == "maild.yaml" or os.path.lexists(path):
-            if not os.path.lexists(path):
+        paths = self._paths(name)
+        if name == "maild.yaml" or paths:
+            if not paths:
                 hint = f"maild init {self.folder} writes one; another directory is named by --config DIR"
-                self.faults.append(wanting.whole(path, "there is no maild.yaml in this directory", hint))
+                self.faults.append(wanting.whole(self.folder / name, "there is no maild.yaml in this directory", hint))
                 return
-            document = read_file(path, str(path))
+            read = [read_file(path, str(path)) for path in paths]
+            self.hashes |= {str(path.absolute()): one.sha256 for path, one in zip(paths, read, strict=True) if one is not read[-1]}
+            document = overlaid(read)
+            self.hashes[name] = document.sha256
             document.name = name
             self.documents[name] = document
-            self.hashes[name] = document.sha256
             self.faults += document.faults
             self.models[name] = self._validated(document, model)
         elif model is not None:
             self.models[name] = model()
+
+    def _paths(self, name: str) -> list[Path]:
+        """The files that are this file of the configuration, each to be laid over the one before."""
+        if name not in MODELS:
+            path = rule_path(self.named, self.rules, name)
+            return [path] if os.path.lexists(path) else []
+        paths = [folder / name for folder in layers(self.named)]
+        if name in self.instead:
+            paths[-1] = self.instead[name]
+        return [path for path in paths if os.path.lexists(path)]
 
     def _validated(self, document: Document, model: type[BaseModel] | None) -> Any:
         if document.node is None and (document.broken or model is None):
@@ -168,6 +183,7 @@ class Reading:
         placed = tuple(rule_sets.assemble(files, tuple(name for name in self.first if name in files)))
         return Settings(
             folder=folder,
+            named=Path(":".join(str(one.absolute()) for one in layers(self.named))),
             state_dir=state_dir,
             main=named_files.placed(main.model_copy(update={"database": database}), folder),
             directory=self.models.get("directory.yaml") or Directory(),
@@ -189,10 +205,8 @@ def rule_files(folder: Path, rules: Path | None = None) -> list[str]:
 
     They are called `rules/NAME` wherever they are; ``rules`` is their folder when it is not `rules` in ``folder``.
     """
-    within = rules or folder / "rules"
-    if not within.exists():
-        return []
-    names = [path.name for path in within.iterdir() if path.suffix == ".yaml" and path.name[0] != "."]
+    places = [rules] if rules else below(folder, "rules")
+    names = {path.name for place in places for path in place.iterdir() if path.suffix == ".yaml" and path.name[0] != "."}
     return [f"rules/{name}" for name in sorted(names, key=natural)]
 
 
@@ -200,7 +214,7 @@ def rule_documents(settings: Settings) -> dict[str, Document]:
     """The files in which the rules of these settings stand, by name, read again; {} where they have changed since."""
     found: dict[str, Document] = {}
     for name in dict.fromkeys(name for name, _ in settings.rule_places):
-        path = rule_path(settings.folder, settings.rules_folder, name)
+        path = rule_path(settings.named, settings.rules_folder, name)
         found[name] = read_file(path, str(path))
         found[name].name = name
         if found[name].sha256 != settings.files.get(name):
@@ -210,7 +224,7 @@ def rule_documents(settings: Settings) -> dict[str, Document]:
 
 def rule_path(folder: Path, rules: Path | None, name: str) -> Path:
     """Where the file of this name is: `rules/10-x.yaml` in ``rules``, if that is given, everything else in ``folder``."""
-    return rules / name.removeprefix("rules/") if rules is not None and name.startswith("rules/") else folder / name
+    return rules / name.removeprefix("rules/") if rules is not None and name.startswith("rules/") else within(folder, name)
 
 
 def natural(name: str) -> list[tuple[int, int | str]]:

@@ -432,12 +432,14 @@ class Settings(Model):
 
     ``rule_places`` says for each where it stands: the rule file's name (`rules/10-x.yaml`), and its number there from 0.
     ``lists`` are the files that ``in_list`` names, read: name as written in the rule -> lower-case entries.
+    ``named`` is the directory as it was named, absolute: of several (`BASE:SITE`) ``folder`` is the last.
     ``hash`` is the SHA-256 over every file read; ``files`` the hash of each. ``rules_folder`` is where the rule files are
     when that is not `rules` in ``folder``. ``forced`` says that `outbound.mode` is not the file's, but the one that
     `maild run --force-mode` was given.
     """
 
     folder: Path
+    named: Path
     state_dir: Path
     main: MaildYaml
     directory: Directory = Directory()

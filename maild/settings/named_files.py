@@ -13,7 +13,6 @@ from pathlib import Path
 from maild.errors import ConfigError, Fault
 from maild.plain import certificates
 from maild.settings.models import MaildYaml, Settings, SmtpDoor, Tls
-from maild.settings.reader import read_file
 from maild.settings.secrets import read as read_secret
 from maild.settings.values import Secret
 
@@ -42,14 +41,16 @@ def placed(main: MaildYaml, folder: Path) -> MaildYaml:
 
 def faults(settings: Settings) -> list[Fault]:
     """What is wrong with them, at its place in maild.yaml; what cannot be known from here is a warning."""
+    from maild.settings.load import Reading  # it stands on this module
+
     found = []
     document = None
     for path, attempt in _table(settings):
         fault = _tried(attempt)
         if fault is not None:
-            document = document or read_file(settings.folder / "maild.yaml", str(settings.folder / "maild.yaml"))
+            document = document or Reading(settings.named, "main").documents["maild.yaml"]
             line, column = document.place(path)
-            found.append(replace(fault, file=document.file, line=line, column=column))
+            found.append(replace(fault, file=document.home(path).file, line=line, column=column))
     return found
 
 

@@ -106,7 +106,7 @@ def _walk(
 
 
 def _place(document: Document | None, path: tuple[str | int, ...]) -> str:
-    return "default" if document is None else f"{document.file}:{document.place(path)[0]}"
+    return "default" if document is None else f"{document.home(path).file}:{document.place(path)[0]}"
 
 
 def plain(value: Any) -> Any:

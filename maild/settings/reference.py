@@ -31,6 +31,15 @@ fault with file, line and column, `maild config show` prints what is in force an
 
 This page is made from the models: `python -m maild.settings.reference`.
 
+## Two folders: a base and a site
+
+`MAILD_CONFIG=/usr/share/our-base:/etc/maild` (or `--config BASE:SITE`; more than two may be named) is one configuration. Of maild.yaml,
+directory.yaml, sla.yaml and workflows.yaml mappings are merged by key, at every depth; where both have a value the later folder's
+counts, and a list is replaced as a whole (so are `workflows:`). Every other file (a rule file, a template, a list) is that of the last
+folder that has it: a rule file of the same name takes the base's place, and all that there are stand in one natural order
+(`5-site.yaml` before `10-base.yaml`). Relative paths, `./var` among them, are below the last folder, and what maild writes (`rules
+rollback`, `canary promote`) stands there. `check`, `config show`, `config diff`, `reload` and `watch` look at all of them.
+
 ## YAML
 
 YAML 1.2: `true`, `false` and `null` are what they say, numbers are numbers where a number is meant, all else is text as

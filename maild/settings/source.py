@@ -54,14 +54,30 @@ class Document:
     faults: list[Fault] = field(default_factory=list)  # the reader's own, warnings among them
     bad: set[tuple[int, int]] = field(default_factory=set)
     name: str = ""
+    parts: tuple[Document, ...] = ()  # the files of several folders that this is made of, the last on top
 
     @property
     def broken(self) -> bool:
         """Whether part of the file could not be read, so that names may be missing from it."""
         return any(fault.severity == "error" for fault in self.faults)
 
+    def home(self, path: Sequence[str | int]) -> Document:
+        """The document in which the value of this path is written: this one, or the last of its parts that has it."""
+        return next((one for one in reversed(self.parts) if one._has(path)), self.parts[-1] if self.parts else self)
+
+    def _has(self, path: Sequence[str | int]) -> bool:
+        node = self.node
+        for step in path:
+            if not isinstance(node, Node) or (step not in node.items if node.keys is not None else not isinstance(step, int) or step >= len(node.items)):
+                return False
+            node = node.items[step]  # type: ignore[index]
+        return node is not None
+
     def place(self, path: Sequence[str | int], *, key: bool = False) -> tuple[int, int]:
         """Line and column (from 1) of the value (or key) at this path, or of the nearest above it that is there."""
+        home = self.home(path)
+        if home is not self:
+            return home.place(path, key=key)
         node = self.node
         found = node.mark if isinstance(node, Node) else node
         for step in path:
@@ -90,4 +106,35 @@ class Document:
     ) -> Fault:
         """A fault at the value (or key) of this path."""
         line, column = self.place(path, key=key)
-        return Fault(self.file, line, column, message, hint, page, severity)
+        return Fault(self.home(path).file, line, column, message, hint, page, severity)
+
+
+def overlaid(documents: Sequence[Document]) -> Document:
+    """The same file of several folders, each laid over the one before: mappings are merged by key, all else is replaced."""
+    if len(documents) == 1:
+        return documents[0]
+    top = documents[-1]
+    whole = Document(top.file, top.text, top.sha256, parts=tuple(documents))
+    for one in documents:
+        whole.faults += one.faults
+        whole.bad |= one.bad
+        if one.node is not None:  # else it is empty, or broken
+            whole.value, whole.node = _merged(whole.value, one.value), _merged_places(whole.node, one.node)
+    return whole
+
+
+def _merged(under: Any, over: Any) -> Any:
+    if isinstance(under, dict) and isinstance(over, dict):
+        return {**under, **{key: _merged(under.get(key), value) for key, value in over.items()}}
+    return over
+
+
+def _merged_places(under: Any, over: Any) -> Any:
+    if isinstance(under, Node) and isinstance(over, Node) and under.keys is not None and over.keys is not None:
+        both = Node(over.mark, True)
+        both.keys = {**under.keys, **over.keys}
+        assert isinstance(under.items, dict) and isinstance(over.items, dict)
+        below: dict[str, Any] = under.items
+        both.items = {**below, **{key: _merged_places(below.get(key), node) for key, node in over.items.items()}}
+        return both
+    return over

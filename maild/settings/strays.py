@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maild.errors import Fault
+from maild.plain.layers import below, layers, within
 from maild.settings.faults import nearest, whole
 
 if TYPE_CHECKING:
@@ -19,10 +20,10 @@ _TEMPLATE_FILE = re.compile(
 )
 
 
-def template_names(folder: Path) -> frozenset[str]:
+def template_names(named: Path) -> frozenset[str]:
     """The names of the templates there are: those of the package and those in templates/."""
     shipped = Path(__file__).parent.parent / "outbound" / "templates"
-    paths = (path for place in (shipped, folder / "templates") for path in place.rglob("*.j2"))
+    paths = (path for place in (shipped, *below(named, "templates")) for path in place.rglob("*.j2"))
     matches = (_TEMPLATE_FILE.match(path.name) for path in paths)
     return frozenset(match["name"] for match in matches if match is not None and match["part"] == "txt")
 
@@ -32,9 +33,8 @@ def templates(reading: Reading) -> Iterator[Fault]:
 
     What a template says is proved where it is rendered (`outbound.templates`).
     """
-    folder = reading.folder / "templates"
     main = reading.models.get("maild.yaml")
-    for path in sorted(folder.rglob("*")):
+    for folder, path in [(one, path) for one in below(reading.named, "templates") for path in sorted(one.rglob("*"))]:
         if path.is_dir() or path.name.startswith(".") or path.name.upper().startswith("README"):
             continue
         inside = path.relative_to(folder).parts
@@ -45,7 +45,7 @@ def templates(reading: Reading) -> Iterator[Fault]:
         if main is not None and (len(inside) > 2 or (len(inside) == 2 and inside[0] not in main.mailboxes)):
             yield whole(path, f"templates/{inside[0]} is no mailbox's folder", nearest(inside[0], main.mailboxes))
         try:
-            reading.hashes[str(path.relative_to(reading.folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
+            reading.hashes[str(path.relative_to(folder.parent))] = hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError as error:
             yield whole(path, f"cannot be read: {(error.strerror or '').lower()}", "check its owner and mode")
 
@@ -56,9 +56,8 @@ _OTHER_YAML = frozenset({".yml", ".YAML", ".YML"})
 
 def not_read(reading: Reading) -> Iterator[Fault]:
     """Files beside the rules that look like rules and are not read."""
-    folder = reading.folder / "rules"
     read = {name.removeprefix("rules/") for name in reading.documents}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+    for path in [path for folder in below(reading.named, "rules") for path in sorted(folder.iterdir())]:
         if path.is_dir() or path.name in read or path.name.startswith(".") or path.suffix in _QUIET:
             continue
         hint = f"name it {path.stem}.yaml" if path.suffix in _OTHER_YAML else "remove it, or move it elsewhere"
@@ -67,6 +66,7 @@ def not_read(reading: Reading) -> Iterator[Fault]:
         if name not in reading.documents:
             why = "this file is not read: no rule file includes it"
             hint = f"write - include: {name.removeprefix('rules/')} under rules: of a file in rules/, or remove it"
-            yield whole(folder.parent / name if reading.rules is None else reading.rules / name.removeprefix("rules/"), why, hint, "warning")
-    for path in sorted(reading.folder.glob("*.yml")):
+            where = within(reading.named, name) if reading.rules is None else reading.rules / name.removeprefix("rules/")
+            yield whole(where, why, hint, "warning")
+    for path in [path for folder in layers(reading.named) for path in sorted(folder.glob("*.yml"))]:
         yield whole(path, "this file is not read", f"name it {path.stem}.yaml", "warning")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from maild.plain.layers import below, layers
+
 SUFFIXES = frozenset({".yaml", ".csv", ".txt", ".j2", ".eml"})
 SECONDS = 2.0  # between two looks
 
@@ -11,7 +13,8 @@ SECONDS = 2.0  # between two looks
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
     """Name -> (time of the last change in ns, size) of each file that a configuration may consist of."""
     found: dict[str, tuple[int, int]] = {}
-    for path in [*folder.iterdir(), *(path for name in ("rules", "templates", "lists") for path in (folder / name).rglob("*"))]:
+    places = [place for name in ("rules", "templates", "lists") for place in below(folder, name)]
+    for path in [*(path for one in layers(folder) for path in one.iterdir()), *(path for place in places for path in place.rglob("*"))]:
         if path.suffix in SUFFIXES and path.name[0] != ".":
             try:
                 status = path.stat()

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.engine import Row
 
+from maild.plain.layers import within
 from maild.settings.models import Settings
 from maild.store.inserting import insert_or_ignore
 from maild.store.schema import canaries, canary_decisions, configurations, spool, went_live
@@ -54,7 +55,7 @@ def _files(settings: Settings) -> dict[str, str] | None:
     found: dict[str, str] = {}
     for name, digest in settings.files.items():
         try:
-            raw = (settings.folder / name).read_bytes()
+            raw = within(settings.named, name).read_bytes()
         except OSError:
             return None
         if hashlib.sha256(raw).hexdigest() != digest or sum(map(len, found.values())) + len(raw) > LARGEST:

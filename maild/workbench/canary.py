@@ -69,7 +69,7 @@ class Canary:
     def _compiled(self, row: Any) -> Sides | None:
         """The two sides; a canary whose rules no longer fit the configuration says so, and rests."""
         try:
-            other = with_rules(self._settings.folder, versions.unpack(row.content))
+            other = with_rules(self._settings.named, versions.unpack(row.content))
         except ConfigError as error:
             with self._store.write() as connection:
                 versions.canary_fault(connection, row.id, str(error.faults[0]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from maild.errors import ConfigError, Fault, TransientError
 from maild.log import get_logger
 from maild.office import Compiled, compile_office
+from maild.plain.layers import within
 from maild.settings.models import Settings
 from maild.workbench import testing
 
@@ -42,7 +43,7 @@ def _faults(settings: Settings, compiled: Compiled) -> list[Fault]:
         file, _, line = one.place.rpartition(":")
         first = one.differences[0]
         message = f"rule {one.rule!r}: {one.test} fails: {first.what}: expected {first.expected}, got {first.got}"
-        where = str(settings.folder / file) if file else str(settings.folder)
+        where = str(within(settings.named, file)) if file else str(settings.folder)
         found.append(Fault(where, int(line) if line.isdigit() else 0, one.column, message, "run: maild rules test", PAGE))
     if report.left:
         log.warning("rules.tests_unfinished", left=report.left, seconds=round(report.seconds, 1))

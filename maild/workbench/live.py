@@ -19,6 +19,6 @@ def live(settings: Settings, store: Store) -> tuple[Settings, str]:
     if digest is None or files is None or digest == settings.hash:
         return settings, digest if digest == settings.hash and digest else ""
     try:
-        return with_rules(settings.folder, files), digest
+        return with_rules(settings.named, files), digest
     except ConfigError:
         return settings, ""

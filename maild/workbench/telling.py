@@ -21,6 +21,7 @@ from maild.model.message import Authentication, AuthResult, Automatic, Door, Env
 from maild.model.spool import Arrival, SpoolEntry
 from maild.office import Office
 from maild.plain.domains import fold_address
+from maild.plain.layers import within
 from maild.plain.tokens import new_serial, sign_id
 from maild.reading import Reading, read
 from maild.rules.explain import rule_lines
@@ -137,10 +138,10 @@ class Telling:
 
     def _file(self, name: str) -> bytes:
         """A mail in a file: its path is relative to the configuration directory, or to its rules."""
-        folder = self.office.settings.folder
-        for base in (folder, folder / "rules"):
+        folder = self.office.settings.named
+        for file in (name, f"rules/{name}"):
             try:
-                return (base / name).read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+                return within(folder, file).read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
             except FileNotFoundError:
                 continue
             except OSError as error:

@@ -95,3 +95,27 @@ def test_restore_to_another_directory_leaves_the_one_in_use_alone(daemons: Calla
     assert len(daemon.json("case", "list")) == 2
     daemon.maild("restore", "copy.db", "--to", "other", status=2)  # no longer empty
     daemon.audit()
+
+
+def test_a_base_and_a_site_are_one_configuration_for_the_daemon_and_every_command(daemons: Callable[..., Daemon]) -> None:
+    daemon = daemons()
+    base, site = daemon.config, daemon.folder / "site"
+    site.mkdir()
+    (site / "maild.yaml").write_text(f"state_dir: {base / 'var'}\nmailboxes: {{support: {{name: Of the site}}}}\n")
+    daemon.config = type(base)(f"{base}:{site}")
+    daemon.start()
+    assert daemon.json("mailbox", "show", "support")["name"] == "Of the site"
+    daemon.maild("deliver", "--to", "support@example.com", stdin=mail(subject="Piped"))
+    daemon.settle(1)
+    (site / "rules").mkdir()
+    (site / "rules" / "5-site.yaml").write_text("rules: [{name: Late, when: {subject: late}, case: {tags: [site]}}]\n")
+    assert daemon.json("config", "diff", status=1) == [{"file": "rules/5-site.yaml", "change": "added"}]
+    daemon.maild("reload", "--wait")
+    daemon.send(mail(subject="late"))
+    daemon.settle(2)
+    assert daemon.json("case", "show", "2")["tags"] == ["site"]
+    daemon.until(lambda: daemon.maild("config", "diff", status=None).returncode == 0, "the new one to be noted")
+    daemon.maild("rules", "rollback", daemon.json("rules", "history")[1]["hash"])
+    assert not (site / "rules" / "5-site.yaml").exists()
+    (site / "maild.yaml").write_text("mailboxes: {support: {nam: X}}\n")
+    assert f"{site}/maild.yaml:1:" in daemon.maild("check", status=1).stdout.decode() + daemon.maild("check", status=1).stderr.decode()

@@ -57,7 +57,7 @@ def settings_of(rules: str = "rules: []", lists: dict[str, tuple[str, ...]] | No
     directory, sla = main.pop("directory", {}), main.pop("sla", {})
     placed = placed_rules(rules, main.pop("others", {}))
     return Settings(
-        folder=Path("/nowhere"), state_dir=Path("/nowhere"), main=MaildYaml.model_validate({**MAIN, **main}),
+        folder=Path("/nowhere"), named=Path("/nowhere"), state_dir=Path("/nowhere"), main=MaildYaml.model_validate({**MAIN, **main}),
         directory=Directory.model_validate(directory), sla=SlaYaml.model_validate(sla), lists=lists or {},
         rules=tuple(rule for rule, _, _ in placed), rule_places=tuple((file, number) for _, file, number in placed),
         files={FILE: sha256(rules.encode()).hexdigest()},

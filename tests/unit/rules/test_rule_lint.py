@@ -15,7 +15,7 @@ from maild.settings.models import Settings
 def findings(tmp_path: Path, rules: str, **main: Any) -> list[str]:
     (tmp_path / "rules").mkdir(exist_ok=True)
     (tmp_path / "rules" / "10-x.yaml").write_text(rules)
-    settings = settings_of(rules, **main).model_copy(update={"folder": tmp_path})
+    settings = settings_of(rules, **main).model_copy(update={"folder": tmp_path, "named": tmp_path})
     return [f"{fault.severity} {fault.line}:{fault.column} {fault.message} ({fault.hint})" for fault in lint(settings)]
 
 
