@@ -57,6 +57,7 @@ DEFAULTS: Mapping[str, Any] = {
         "policy": "",
         "due_at": None,
         "previous": 0,  # the number of the case that this one follows
+        "behalf": "",  # whose mail the actor, a user, has passed on
     },
     "link": {"survey": _nothing, "unsubscribe": ""},
     "now": None,
@@ -126,7 +127,7 @@ SAMPLE: Mapping[str, Any] = {
                      "happened": ({"type": "answer", "actor": "Jo Doe", "text": "It is cracked.", "at": _AT},)},),
         "faqs": ({"question": "What if the display is cracked?", "answer": "We change it within a week."},),
         "links": ({"name": "Take", "url": "mailto:support@example.com?subject=%5B%23123%5D&body=%23take"},),
-        "clock": "resolution", "percent": 80, "policy": "Standard", "due_at": _AT, "previous": 99,
+        "clock": "resolution", "percent": 80, "policy": "Standard", "due_at": _AT, "previous": 99, "behalf": "",
     },
     "link": {"survey": lambda rating: f"https://cases.example.com/s/{rating}", "unsubscribe": "https://cases.example.com/u"},
     "now": _AT,

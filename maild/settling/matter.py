@@ -137,9 +137,12 @@ class Matter:
         ``copied`` who is on the Cc of a case that was just made."""
         if writer is None and self.reading.identity.source != "from":
             writer = self.author  # a group server put our own address into From
+        more: dict[str, Any] = {"previous": previous} if previous else {}
+        if self.behalf is not None:
+            more["behalf"] = self.behalf.name or self.behalf.email
         self.trace["notified"] = self.desk.notify(
             case, contact, event, who, text=self.words or self.message.new_text or self.message.text, message=self.message,
-            actor=self.user or "", marks=marks, attachments=self.part_refs(), more={"previous": previous} if previous else None,
+            actor=self.user or "", marks=marks, attachments=self.part_refs(), more=more or None,
             writer=writer, copied=copied,
         )  # fmt: skip
 

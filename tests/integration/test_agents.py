@@ -768,7 +768,14 @@ def test_a_forwarded_mail_becomes_the_customers_case(trusting: Team) -> None:
     assert (case["contact"]["email"], case["assignee"], case["title"]) == ("sue@acme.example", "bob", "Printer")
     assert trusting.stream("note", 2) == ["She is a good customer."]
     assert "The printer is on fire." in trusting.stream("message", 2)[0]
-    assert not trusting.sent("answer", "acknowledgement")
+    sent = trusting.sent()
+    assert {one.message.kind.value for one in sent} == {"notification", "receipt"}
+
+
+def test_who_hears_of_a_forwarded_mail_reads_whose_it_is_and_who_passed_it_on(trusting: Team) -> None:
+    trusting.new(FORWARD.format(above="She is a good customer."), subject="Fwd: Printer")
+    told = [one.message.text for one in trusting.sent("notification") if "New case from" in one.message.text]
+    assert told and all("New case from Sue Roe, passed on by Alice Ng." in text for text in told)
 
 
 def test_a_forward_of_nobody_known_is_asked_about(trusting: Team) -> None:
