@@ -36,8 +36,26 @@ def join(work: Work, address: str, name: str = "") -> bool:
     return True
 
 
+def leave(work: Work, address: str) -> None:
+    """Someone outside takes no part any more; raises CaseError where they did not, or where it is their case."""
+    folded = fold_address(address)
+    contact = people.contact(work.desk.connection, work.case.contact_id) if work.case.contact_id else None
+    taking = people.participants_of(work.desk.connection, work.case.number)
+    name, role = next(((name, role) for one, name, role in taking if one == folded), ("", None))
+    if role == "contact" or (contact is not None and folded in map(fold_address, contact.emails)):
+        raise CaseError(f"the case is {address}'s; #contact says whose else it is")
+    if role is None:
+        raise CaseError(f"{address} takes no part in case {work.case.number}")
+    people.remove_participant(work.desk.connection, work.case.number, folded)
+    work.journal.left.append((folded, name))
+    work.stream(StreamType.CONTACT, f"{address} takes no part any more", email=address)
+    work.lines.append(f"{address} takes no part any more")
+
+
 def cc(work: Work, command: Command) -> None:
-    """`#cc`: they take part: answers go to them too."""
+    """`#cc`: they take part: answers go to them too; with a minus no longer."""
+    for address in command.word.split():
+        leave(work, address)
     for address in command.addresses:
         new = join(work, address)
         work.lines.append(f"{address} takes part" if new else f"{address} takes part already")

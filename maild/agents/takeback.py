@@ -39,6 +39,7 @@ class Journal:
     unfollowed: list[str] = field(default_factory=list)
     linked: list[int] = field(default_factory=list)
     joined: list[str] = field(default_factory=list)
+    left: list[tuple[str, str]] = field(default_factory=list)
     service: Mapping[str, Any] | None = None
     service_set: bool = False
     answer: int | None = None
@@ -70,7 +71,7 @@ def remember(
         "clocks_before": clocks_before,
         "clocks_after": agents.clock_rows(desk.connection, before.number),
         "times": journal.times, "faqs": journal.faqs, "reminders": journal.reminders, "followed": journal.followed,
-        "unfollowed": journal.unfollowed, "linked": journal.linked, "joined": journal.joined,
+        "unfollowed": journal.unfollowed, "linked": journal.linked, "joined": journal.joined, "left": journal.left,
         "service": dict(journal.service) if journal.service else None, "service_set": journal.service_set,
         "answer": journal.answer,
     }  # fmt: skip
@@ -183,6 +184,9 @@ def _rows_back(desk: Desk, number: int, changes: Mapping[str, Any]) -> list[str]
     for address in changes["joined"]:
         people.remove_participant(connection, number, address)
         told.append(f"{address} takes no part")
+    for address, name in changes.get("left", ()):
+        people.add_participant(connection, number, address, name)
+        told.append(f"{address} takes part")
     if changes["service_set"]:
         timelogs.set_service(connection, number, changes["service"])
         told.append("the service is as before")

@@ -25,6 +25,7 @@ LINE = 2000  # characters of one line that are looked at
 
 _EDGE = " \t\v\f\r\u00a0\u2007\u202f\u3000\u200b\u200c\u200d\u2060\ufeff\u00ad"
 _QUOTES = "\"'`“”„‟‘’‚«»‹›「」"
+_MINUS = ("-", "–", "−")
 _BULLETS = "-*•·–—‣◦▪●○∙⁃"
 _NAME = re.compile(r"[#＃﹟]([^\W\d_]+(?:[-_][^\W\d_]+)*)[ \t]*[:：]?(.*)\Z", re.DOTALL)
 _ESCAPED = re.compile(r"[#＃﹟]{2}(?![#＃﹟])")
@@ -190,6 +191,16 @@ def _addresses(command: Command, rest: str) -> Command | str:
     return replace(command, addresses=found) if found else f"#{command.name} needs an address: #{command.name} jo@acme.example"
 
 
+def _cc(command: Command, rest: str) -> Command | str:
+    pieces = re.split(r"[\s,;]+", rest)
+    going = [piece for piece in pieces if piece[:1] in _MINUS]
+    leave = addresses_in(" ".join(piece[1:] for piece in going))
+    found = _addresses(command, " ".join(piece for piece in pieces if piece not in going))
+    if not leave:
+        return found
+    return replace(command, word=" ".join(leave), addresses=() if isinstance(found, str) else found.addresses)
+
+
 def _one_address(command: Command, rest: str) -> Command | str:
     found = addresses_in(rest)
     if len(found) != 1:
@@ -328,7 +339,7 @@ TABLE: tuple[Spec, ...] = (
     Spec("time", "#time 25m [TEXT]", "writes down time spent", _BEFORE, _span, text=True),
     Spec("timer", "#timer start|pause|resume|stop", "your stop-watch on this case", _BEFORE,
          _one_of("start", "pause", "resume", "stop")),
-    Spec("cc", "#cc sue@acme.example", "they take part: answers go to them too", _BEFORE, _addresses),
+    Spec("cc", "#cc sue@acme.example [-jo@acme.example]", "they take part: answers go to them too; with a minus no longer", _BEFORE, _cc),
     Spec("contact", "#contact add jo@home.example", "another address of the same person", _BEFORE, _contact),
     Spec("follow", "#follow", "you hear of all that happens", _BEFORE, _nothing),
     Spec("unfollow", "#unfollow", "you no longer do", _BEFORE, _nothing),

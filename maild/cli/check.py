@@ -199,7 +199,13 @@ def _print(
     )  # fmt: skip
     if settings is not None and not errors:
         main, directory = settings.main, settings.directory
-        many = f"{len(main.mailboxes)} mailboxes, {len(directory.groups)} groups, {len(settings.rules)} rules"
+        many = ", ".join(
+            f"{n} {word if n == 1 else words}"
+            for n, word, words in (
+                (len(main.mailboxes), "mailbox", "mailboxes"), (len(directory.groups), "group", "groups"),
+                (len(settings.rules), "rule", "rules"),
+            )
+        )  # fmt: skip
         show.line(f"{target}: {counted or 'no faults'} ({many}; {settings.hash[:12]})")
     elif counted:
         show.error(f"{target}: {counted}; nothing of it goes live until the errors are gone")

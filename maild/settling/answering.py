@@ -48,9 +48,9 @@ def answer(matter: Matter, decision: Decision, thread: Thread, others: Sequence[
     thanked = _thanked(matter, change)
     if matter.history is None and not thanked:
         casework.asked_again(matter.desk, case, matter.entry.received_at)
-    copied = matter.desk.copied_of(case)
+    taking = copied = matter.desk.copied_of(case)
     if thread.takes_part and matter.author is not None:
-        copied = matter.add_copied(case, matter.author, copied)
+        copied = matter.add_copied(case, matter.author, taking)
     cases.follow(matter.connection, case.number, [*decision.followers, *matter.groups_of(others, case)])
     matter.tell_notes(case, decision.notes)
     contact = people.contact(matter.connection, case.contact_id) if case.contact_id else None
@@ -61,6 +61,8 @@ def answer(matter: Matter, decision: Decision, thread: Thread, others: Sequence[
     marks = matter.marks()
     if not thread.takes_part and matter.author is not None:
         marks.append(f"from {matter.author.email}, not known in this case")
+    if new := [one.email for one in copied if one not in taking]:
+        marks.append(f"new on Cc, and your answer goes to them too: {', '.join(new)}; #cc -{new[0]} leaves them out")
     event = "reopened" if reopened else "answer"
     who = matter.concerned(case, event, decision)
     if before.status is case.status is Status.RESOLVED:  # reopened too often: an agent decides

@@ -1204,6 +1204,29 @@ def test_the_first_line_names_those_on_cc_too(team: Team) -> None:
     assert told.message.text.startswith("Your reply goes to Jo Doe, Cc max@acme.example, sue@acme.example\n")
 
 
+def test_s24_whom_a_customer_brings_in_is_named_and_can_be_left_out(team: Team) -> None:
+    """S24: whoever forges the customer's answer and puts themselves on Cc would read what the agent answers."""
+    team.room.receive(
+        mail("Please send it again.", subject="Re: [#1] It does not work",
+             headers=[f"In-Reply-To: <{team.room.signed_id(1)}>", "Cc: Mal <mal@evil.example>"])
+    )  # fmt: skip
+    told = next(one for one in team.sent("notification") if "Jo Doe has answered." in one.message.text)
+    assert "! new on Cc, and your answer goes to them too: mal@evil.example; #cc -mal@evil.example leaves them out\n" in told.message.text
+    team.alice("#cc -mal@evil.example\nHere it is.")
+    sent = team.sent()
+    assert [one.message.recipients for one in sent if one.message.kind.value == "answer"] == [("jo@home.example",)]
+    assert "mal@evil.example takes no part any more" in next(one.message.text for one in sent if one.message.kind.value == "receipt")
+    team.alice("#undo")
+    assert "mal@evil.example" in [one["email"] for one in team.case()["contacts"]]
+
+
+@pytest.mark.parametrize(("who", "why"), [("jo@home.example", "the case is jo@home.example's"), ("sue@b.example", "takes no part in case 1")])
+def test_only_who_is_on_cc_can_be_left_out(team: Team, who: str, why: str) -> None:
+    team.alice(f"#cc -{who}\nHello")
+    (back,) = team.sent("refused")
+    assert why in back.message.text
+
+
 def test_show_and_reminders_go_by_the_agents_own_clock(sqlite: Store, rooms: Rooms) -> None:
     team = Team(rooms(sqlite, directory={"users": {"alice": {"timezone": "Asia/Tokyo"}}}))
     team.customer()

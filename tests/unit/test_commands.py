@@ -111,6 +111,11 @@ def test_addresses_as_mail_clients_write_them(line: str, addresses: tuple[str, .
     assert read_block(line).commands[0].addresses == addresses
 
 
+def test_cc_with_a_minus_leaves_out() -> None:
+    (one,) = read_block("#cc sue@b.example, -<jo@a.example> -max@a.example").commands
+    assert (one.addresses, one.word) == (("sue@b.example",), "jo@a.example max@a.example")
+
+
 def test_ask_takes_the_first_address_and_the_rest_as_its_text() -> None:
     (ask,) = read_block("#ask parts@x.example<mailto:parts@x.example> When can you deliver to jo@a.example?").commands
     assert (ask.addresses, ask.text) == (("parts@x.example",), "When can you deliver to jo@a.example?")
