@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # What else proves a configuration: module and function, called with the settings, giving faults. Absent ones are left
 # out. The tests beside the rules come last, and only where all they run on is sound.
-CHECKS = ("maild.settings.named_files:faults", "maild.rules.lint:lint", "maild.cli.check:templates")
+CHECKS = ("maild.settings.named_files:faults", "maild.settings.named_files:accounts", "maild.rules.lint:lint", "maild.cli.check:templates")
 TESTS = "maild.workbench.gate:faults"
 
 

@@ -41,6 +41,12 @@ def zone(text: str) -> str:
     return text
 
 
+def one_line(text: str) -> str:
+    if any(ord(sign) < 32 or ord(sign) == 127 for sign in text):
+        raise ValueError(f"{text!r} has a line end or a control character in it\nwrite it on one line")
+    return text
+
+
 def language(text: str) -> str:
     if not _LANGUAGE.match(text):
         raise ValueError(f"{text!r} is no language\nwrite its code: en, de, pt-br")

@@ -26,6 +26,7 @@ from maild.settings.workflow_models import Workflow as Workflow
 Address = Annotated[str, AfterValidator(formats.address)]
 Addresses = Annotated[tuple[Address, ...], OneOrMore]
 Zone = Annotated[str, AfterValidator(formats.zone)]
+OneLine = Annotated[str, AfterValidator(formats.one_line)]  # goes into commands to other servers
 Language = Annotated[str, AfterValidator(formats.language)]  # BCP 47
 Listen = Annotated[str, AfterValidator(formats.listen)]
 Network = Annotated[str, AfterValidator(formats.network)]
@@ -58,22 +59,22 @@ class ImapAuth(Model):
 
 
 class AfterMove(Model):
-    move: str
+    move: OneLine
 
 
 class Imap(Model):
     """One folder of an IMAP account to fetch from."""
 
-    host: str
+    host: OneLine
     port: int = Field(default=993, ge=1, le=65535)
     security: Literal["tls", "starttls", "none"] = "tls"
-    username: str
+    username: OneLine
     password: Secret | None = None
     auth: ImapAuth | None = None
-    folder: str = "INBOX"
+    folder: OneLine = "INBOX"
     after: AfterMove | Literal["keep", "delete"] = "keep"
     ca_file: str | None = None
-    sent: str | None = None
+    sent: OneLine | None = None
     copy_sent: bool = False
     poll: Duration = timedelta(minutes=1)
     max_size: Size = 50 * 1024**2
@@ -162,10 +163,10 @@ class Ingest(Model):
 class Smarthost(Model):
     """The server that all mail goes out through."""
 
-    host: str
+    host: OneLine
     port: int = Field(default=25, ge=1, le=65535)
     security: Literal["none", "starttls", "tls"] = "none"
-    username: str | None = None
+    username: OneLine | None = None
     password: Secret | None = None
     ca_file: str | None = None
     connections: int = Field(default=4, ge=1, le=100)

@@ -1,7 +1,8 @@
-"""This is where maild proves the files and secrets that doors and smarthost need: certificates, keys, passwords.
+"""This is where maild proves the files and secrets that doors, smarthost and accounts need: certificates, keys, passwords.
 
-Without them a door cannot open and nothing goes out, so the start and a reload refuse what is wrong with them. Elsewhere
-(`maild check` as another user, outside the unit) a file that may not be read, or a secret that is not there, is a warning.
+Without them a door cannot open and nothing goes out, so the start and a reload refuse what is wrong with them; an account
+that cannot log in stops nothing else. Elsewhere (`maild check` as another user, outside the unit) a file that may not be
+read, or a secret that is not there, is a warning.
 """
 
 from __future__ import annotations
@@ -40,12 +41,22 @@ def placed(main: MaildYaml, folder: Path) -> MaildYaml:
 
 
 def faults(settings: Settings) -> list[Fault]:
-    """What is wrong with them, at its place in maild.yaml; what cannot be known from here is a warning."""
+    """What is wrong with those of doors and smarthost, at its place in maild.yaml; what cannot be known from here is a
+    warning."""
+    return _found(settings, _table(settings))
+
+
+def accounts(settings: Settings) -> list[Fault]:
+    """The same of the IMAP accounts' passwords and client secrets."""
+    return _found(settings, _accounts(settings))
+
+
+def _found(settings: Settings, table: Iterator[tuple[_Path, Callable[[], object]]]) -> list[Fault]:
     from maild.settings.load import Reading  # it stands on this module
 
     found = []
     document = None
-    for path, attempt in _table(settings):
+    for path, attempt in table:
         fault = _tried(attempt)
         if fault is not None:
             document = document or Reading(settings.named, "main").documents["maild.yaml"]
@@ -89,6 +100,19 @@ def _table(settings: Settings) -> Iterator[tuple[_Path, Callable[[], object]]]:
     for number, key in enumerate(outbound.dkim):
         path: _Path = ("outbound", "dkim", number) if len(outbound.dkim) > 1 else ("outbound", "dkim")
         yield (*path, "key"), secret(key.key)
+
+
+def _accounts(settings: Settings) -> Iterator[tuple[_Path, Callable[[], object]]]:
+    def secret(one: Secret) -> Callable[[], object]:
+        return lambda: read_secret(one, settings.folder)
+
+    for name, mailbox in settings.main.mailboxes.items():
+        for number, account in enumerate(mailbox.imap):
+            at: _Path = ("mailboxes", name, "imap", number) if len(mailbox.imap) > 1 else ("mailboxes", name, "imap")
+            if account.password is not None:
+                yield (*at, "password"), secret(account.password)
+            if account.auth is not None and account.auth.oauth2.client_secret is not None:
+                yield (*at, "auth", "oauth2", "client_secret"), secret(account.auth.oauth2.client_secret)
 
 
 def _chain(tls: Tls, folder: Path) -> None:

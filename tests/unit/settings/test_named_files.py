@@ -71,6 +71,15 @@ def test_s9_a_certificate_that_cannot_be_used_stops_the_start(tmp_path: Path, pe
     assert (severity, message) == ("error", f"{pem}/text.pem holds no certificate in PEM form")
 
 
+def test_a_secret_of_an_account_is_a_warning_to_check_and_stops_nothing(tmp_path: Path) -> None:
+    account = {"host": "imap.example.com", "username": "u", "password": {"file": "pw"}}
+    oauth = {"host": "imap.example.com", "username": "v", "auth": {"oauth2": {"client_id": "c", "client_secret": {"env": "NO_SUCH"}}}}
+    assert faults_of(tmp_path, mailboxes={"support": {"imap": [account, oauth]}}) == []
+    settings = load(configuration(tmp_path, main={"mailboxes": {"support": {"imap": [account, oauth]}}}))
+    found = named_files.accounts(settings)
+    assert [(one.severity, word in one.message) for one, word in zip(found, (f"{tmp_path}/pw", "NO_SUCH"), strict=True)] == [("warning", True)] * 2
+
+
 def test_a_secret_that_is_not_there_is_a_warning_to_check_and_stops_the_start(tmp_path: Path, pem: Path) -> None:
     found = faults_of(
         tmp_path, **door(f"{pem}/c.pem", {"env": "NO_SUCH_KEY"}, auth={"jo": {"file": "none"}}),
