@@ -21,6 +21,7 @@ from maild.model.outbox import Draft, OutgoingKind, PartRef
 from maild.sla import escalation, timers
 from maild.sla.calendar import ALWAYS
 from maild.store import cases, clocks, people
+from maild.store.alone import alone
 
 
 def begin(desk: Desk, case: Case, actor: str, *, since: datetime | None, import_id: int | None = None) -> Case:
@@ -218,7 +219,7 @@ def pick(desk: Desk, wanted: Assign | None) -> tuple[str | None, str | None, str
         return group, None, f"{wanted.user} is not active"
     away = people.away(desk.connection, desk.now) | desk.office.away_by_directory(desk.now)
     members = [key for key in desk.group_members(group) if key not in away]
-    cases.lock_value(desk.connection, "assignment", group or "")  # of two at once the second sees the first's case
+    alone(desk.connection, "assignment", group or "")  # of two at once the second sees the first's case
     load = people.open_cases_by_user(desk.connection, members)
     free = [key for key in members if users[key].capacity is None or load[key] < (users[key].capacity or 0)]
     if not free:

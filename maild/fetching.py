@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from maild.errors import MailboxUnavailable
 from maild.settings.models import Imap, Settings
 from maild.store import installation
+from maild.store.alone import alone
 from maild.store.unit_of_work import Store
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def tell_of_expiry(store: Store, office: Office, now: datetime) -> int:
     if not ending:
         return 0
     with store.write() as connection:
+        alone(connection, "sweep", "sign-ins")
         last = installation.get_meta(connection, _TOLD)
         if last is not None and datetime.fromisoformat(last) > now - TELL_AGAIN:
             return 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -154,6 +155,24 @@ def _shipped_templates() -> Templates:
 
 
 # --- a mailroom to try mails in ---------------------------------------------------------------------------------
+
+
+def daemons_at_once(store: Store, work: Callable[[Store], object], count: int = 4) -> None:
+    """Do the same in several threads at the same moment, each with the database opened for itself as a daemon does."""
+    stores = [Store(store.url.render_as_string(hide_password=False), store.state_dir) for _ in range(count)]
+    ready = threading.Barrier(count)
+
+    def daemon(one: Store) -> None:
+        with one.read():
+            ready.wait(30)
+        work(one)
+        one.close()
+
+    threads = [threading.Thread(target=daemon, args=(one,)) for one in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
 
 
 @dataclass

@@ -25,6 +25,7 @@ from maild.plain.thanks import is_bare_thanks
 from maild.schedule.digests import MOST, due_at
 from maild.schedule.effects import Done
 from maild.store import cases, people, put_off
+from maild.store.alone import alone
 from maild.store.savepoint import apart
 from maild.store.unit_of_work import Store
 
@@ -43,6 +44,7 @@ def sweep(store: Store, office: Office, now: datetime) -> list[Done]:
             return []
     done: list[Done] = []
     with store.write() as connection:
+        alone(connection, "sweep", "absent")
         desk = Desk(office, connection, now)
         for user, at in due(connection, office, now).items():
             if at <= now:

@@ -18,6 +18,7 @@ from maild.model.message import Address
 from maild.model.outbox import Draft, OutgoingKind
 from maild.office import Office
 from maild.store import held, installation, spool
+from maild.store.alone import alone
 from maild.store.unit_of_work import Store
 
 AGAIN = timedelta(days=1)
@@ -32,6 +33,7 @@ def sweep(store: Store, office: Office, now: datetime) -> int:
             return 0
     done = 0
     with store.write() as connection:
+        alone(connection, "sweep", "held")
         for seq, then in spool.expired_holds(connection, now):
             match then:
                 case "discard":

@@ -1,7 +1,7 @@
 """This is where maild reads the configuration directory: every file into frozen typed models, or every fault at once.
 
 All or nothing: one fault anywhere and there are no settings, so that a daemon goes on with those it has (RELOAD in
-docs/howto/operate.md). Warnings never stop anything.
+docs/howto/operations.md). Warnings never stop anything.
 """
 
 from __future__ import annotations

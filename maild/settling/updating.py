@@ -13,6 +13,7 @@ from maild.model.message import Automatic
 from maild.settling import answering
 from maild.settling.matter import Matter, Settled
 from maild.store import cases, people
+from maild.store.alone import alone
 
 
 def find(matter: Matter, update: Update, mailbox: str) -> Case | None:
@@ -29,7 +30,7 @@ def find(matter: Matter, update: Update, mailbox: str) -> Case | None:
         matter.trace["update"] = "no update: the sender belongs to no organisation"
         return None
     values = {name: str(update.values[name]) for name in update.by}
-    cases.lock_value(matter.connection, mailbox, *(f"{name}={cases.folded(value)}" for name, value in values.items()))
+    alone(matter.connection, mailbox, *(f"{name}={cases.folded(value)}" for name, value in values.items()))
     number = cases.find_for_update(
         matter.connection, mailbox=mailbox, values=values,
         contact_id=writer.id if writer and update.among == "same_contact" else None,

@@ -22,7 +22,6 @@ from sqlalchemy import (
     insert,
     or_,
     select,
-    text,
     update,
 )
 from sqlalchemy.engine import Row
@@ -140,14 +139,6 @@ def get_final(connection: Connection, number: int, *, lock: bool = False) -> Cas
         seen.add(case.number)
         case = get(connection, case.merged_into, lock=lock)
     return case
-
-
-def lock_value(connection: Connection, *key: str) -> None:
-    """Let only one transaction at a time look for and make a case by this key (SQLite has one writer anyway)."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(
-            text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": "\x1f".join(key).replace("\0", "")}
-        )
 
 
 def find_for_update(

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from builders import TRUSTED, Room, header, mail
+from builders import TRUSTED, Room, daemons_at_once, header, mail
 
 from maild.model.outbox import OutboxEntry
-from maild.schedule import beats
+from maild.schedule import absent, beats
 from maild.store import people
 from maild.store.unit_of_work import Store
 
@@ -39,6 +39,13 @@ def told(room: Room, **later: float) -> list[OutboxEntry]:
     room.later(**later)
     beats.beat(room.store, room.office, room.now)
     return [one for one in room.fresh() if one.message.kind.value == "digest"]
+
+
+def test_of_several_daemons_one_tells_the_manager(store: Store, rooms: Rooms) -> None:
+    room = having(store, rooms)
+    away(room)
+    daemons_at_once(store, lambda one: absent.sweep(one, room.office, room.now))
+    assert [one.message.recipients for one in room.fresh()] == [("carol@example.com",)]
 
 
 def test_an_agents_out_of_office_is_never_the_answer_and_the_manager_is_told_once_a_day(store: Store, rooms: Rooms) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from builders import TRUSTED, Room, header, mail
+from builders import TRUSTED, Room, daemons_at_once, header, mail
 
 from maild.model.outbox import OutboxEntry
 from maild.model.spool import SpoolEntry
@@ -61,6 +61,12 @@ def _ids(room: Room) -> list[str]:
     with room.store.read() as connection:
         every = spool.waiting(connection, states=tuple(SpoolState))
         return [one.id for one in sorted(every, key=lambda one: one.seq) if one.subject.startswith(("Weekly", "Win"))]
+
+
+def test_of_several_daemons_one_sends_the_list(store: Store, rooms: Rooms) -> None:
+    room = filled(store, rooms)
+    daemons_at_once(store, lambda one: held.sweep(one, room.office, room.now))
+    assert [one.message.recipients for one in room.fresh() if one.message.kind.value == "digest"] == [("carol@example.com",)]
 
 
 def test_the_groups_manager_gets_one_list_a_day_and_who_wrote_again_stands_first(store: Store, rooms: Rooms) -> None:

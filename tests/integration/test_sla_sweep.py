@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from builders import NOW, Room, configuration, header, mail
+from builders import NOW, Room, configuration, daemons_at_once, header, mail
 from sqlalchemy import select
 
 from maild import casework
@@ -199,18 +198,12 @@ def test_several_daemons_at_once_take_each_step_once(room: Room) -> None:
         room.receive(mail(sender=f"p{each}@home.example"), mail_from=f"p{each}@home.example")
     room.later(hours=5)
     done: list[Any] = []
-    stores = [Store(room.store.url.render_as_string(hide_password=False), room.store.state_dir) for _ in range(3)]
 
-    def daemon(store: Store) -> None:
+    def sweep(store: Store) -> None:
         for _ in range(4):
             done.extend(deadlines.sweep(store, room.office, room.now))
-        store.close()
 
-    threads = [threading.Thread(target=daemon, args=(one,)) for one in stores]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    daemons_at_once(room.store, sweep, 3)
     assert sorted((one.case, one.action[:10]) for one in done) == sorted(
         (number, step) for number in room.numbers() for step in ("at 50% of ", "first resp", "at 100% of")
     )
