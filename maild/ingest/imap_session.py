@@ -84,8 +84,6 @@ class Session:
         ``secret`` gives the password, or with ``auth: {oauth2: …}`` the access token; it is asked only when the
         connection is safe. Raises MailboxUnavailable, LoginRefused, Stopping.
         """
-        for value in (config.host, config.username, config.folder):
-            plain_text(value)
         tls = tls_context(config) if config.security != "none" else None
         with faults(config, "connect"):
             wire = Wire(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+from pydantic import ValidationError
 
 from maild.errors import MailboxUnavailable
 from maild.ingest.imap_faults import FolderUnavailable, ServerRefuses
@@ -181,9 +182,9 @@ def test_an_xoauth2_refusal_is_answered_and_told() -> None:
     assert seen[2] == ""
 
 
-@pytest.mark.parametrize("field", ["username", "folder"])
-def test_line_breaks_never_reach_a_command(field: str) -> None:
-    with serving("* OK hi\n", usual) as server, pytest.raises(MailboxUnavailable, match="line break"):
+@pytest.mark.parametrize("field", ["host", "username", "folder", "sent"])
+def test_s7_line_breaks_never_reach_a_command(field: str) -> None:
+    with serving("* OK hi\n", usual) as server, pytest.raises(ValidationError, match="has a line end or a control character"):
         opened(server, **{field: "a\r\nb DELETE INBOX"})
     with serving("* OK hi\n", usual) as server, pytest.raises(MailboxUnavailable, match="the password"):
         opened(server, secret="a\nb")
