@@ -148,6 +148,10 @@ def page_of(document: Document, path: Sequence[str | int]) -> str:
     return f"{PAGE}#{document.name.replace('.', '')}" if document.name else PAGE
 
 
+def _of_rules(document: Document, path: Path) -> bool:
+    return document.name.startswith("rules/") and len(path) == 1
+
+
 def _of_a_rule(document: Document, path: Path) -> bool:
     return document.name.startswith("rules/") and len(path) == 3 and path[0] == "rules"
 
@@ -159,7 +163,8 @@ def _fault(document: Document, model: type[BaseModel], path: Path, refusals: Seq
     on_key = any(each.loc[-1:] == ("[key]",) for each in refusals)
     if "extra_forbidden" in by_kind:
         known = {key for each in refusals for key in _keys_at(model, each.loc)}
-        elsewhere = other_words.said(name, other_words.RULE_KEYS) if _of_a_rule(document, path) else ""
+        words = other_words.RULE_KEYS if _of_a_rule(document, path) else other_words.FILE_KEYS if _of_rules(document, path) else {}
+        elsewhere = other_words.said(name, words)
         return document.fault(path, f"unknown key {name!r}", elsewhere or nearest(name, known, shown=16), key=True, page=page)
     if "value_error" in by_kind:
         text = str(by_kind["value_error"].ctx.get("error", by_kind["value_error"].msg))

@@ -28,6 +28,11 @@ RULE_KEYS = {
     "active": "enabled", "disabled": "enabled: false", "comment": "description",
 }  # fmt: skip
 
+FILE_KEYS = {
+    "include": "- include: FILE among the rules", "includes": "- include: FILE among the rules", "rule": "rules", "tests": "tests: beside a rule",
+    "named_conditions": "conditions", "mailboxes": "mailbox",
+}  # fmt: skip
+
 
 def said(word: str, words: dict[str, str]) -> str:
     """A hint for a word of elsewhere, '' where it is none."""
