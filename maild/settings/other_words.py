@@ -29,7 +29,7 @@ RULE_KEYS = {
 }  # fmt: skip
 
 FILE_KEYS = {
-    "include": "- include: FILE among the rules", "includes": "- include: FILE among the rules", "rule": "rules", "tests": "tests: beside a rule",
+    "include": "- include: FILE among the rules", "includes": "- include: FILE among the rules", "tests": "tests: beside a rule",
     "named_conditions": "conditions", "mailboxes": "mailbox",
 }  # fmt: skip
 
