@@ -54,7 +54,10 @@ def register(app: typer.Typer) -> None:
             state_dir = state_dir_of(found.folder)  # the daemon itself refuses what is at fault, and remembers why
             become_owner(state_dir)
             answer = control.ask(state_dir, {"do": "reload"}, timeout=60)
-        except (OSError, Failed) as error:
+        except Failed as error:
+            show.error(str(error))
+            raise typer.Exit(2) from None
+        except OSError as error:
             try:
                 load(found.folder)
             except ConfigError as broken:

@@ -201,6 +201,8 @@ def _asked(found: Invocation, what: str) -> dict[str, str] | None:
     answer = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
     if answer.returncode:
         show.error(answer.stderr.strip() or f"exit {answer.returncode}")
+        if answer.returncode == 2:
+            raise typer.Exit(2)
         return None
     files: dict[str, str] = json.loads(answer.stdout)
     return files

@@ -30,6 +30,16 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
     group.command("test")(test)
 
 
+def _folder(ctx: typer.Context) -> Path:
+    """The configuration directory; a name that is none is refused, before the package's templates are taken for its own."""
+    from maild.plain.layers import within
+
+    found = invocation(ctx)
+    if not within(found.folder, "maild.yaml").exists():
+        found.settings()
+    return found.folder
+
+
 def _templates(folder: Path) -> Templates:
     from maild.outbound.templates import Templates
     from maild.plain.layers import below
@@ -46,7 +56,7 @@ def _own(folder: Path) -> dict[str, Path]:
 
 def list_(ctx: typer.Context, json: Json = False) -> None:
     """List the templates, their languages, and which of your files take the place of the package's."""
-    folder = invocation(ctx).folder
+    folder = _folder(ctx)
     templates, own = _templates(folder), _own(folder)
     rows: list[dict[str, Any]] = [
         {
@@ -69,7 +79,7 @@ def diff(
     from maild.outbound.templates import PACKAGED
 
     differs = False
-    for file, path in _own(invocation(ctx).folder).items():
+    for file, path in _own(_folder(ctx)).items():
         bare = file.rpartition("/")[2]
         if name and bare.split(".")[0] != name:
             continue

@@ -194,7 +194,7 @@ def _sla(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
         settings = found.settings()
         if policy not in settings.sla.policies:
             show.error(f"there is no SLA {policy!r}; one of {', '.join(settings.sla.policies) or 'none'}")
-            raise typer.Exit(2)
+            raise typer.Exit(1)
         name = settings.sla.policies[policy].calendar
         zone = settings.sla.calendars[name].timezone if name else settings.main.timezone
         begins = clock.now() if at == "now" else _local(at, zone)
@@ -210,10 +210,13 @@ def _sla(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
     app.add_typer(calendars, name="calendar")
 
     @calendars.command("list")
-    def list_calendars(ctx: typer.Context) -> None:
+    def list_calendars(ctx: typer.Context, json: Json = False) -> None:
         """List the calendars."""
         found = invocation(ctx).settings().sla.calendars
-        show.table(["name", "timezone"], [(name, one.timezone) for name, one in found.items()])
+        if json:
+            show.as_json([{"name": name, "timezone": one.timezone} for name, one in found.items()])
+        else:
+            show.table(["name", "timezone"], [(name, one.timezone) for name, one in found.items()])
 
     @calendars.command("show")
     def show_(
@@ -230,7 +233,7 @@ def _sla(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
         found = invocation(ctx).settings().sla.calendars
         if name not in found:
             show.error(f"there is no calendar {name!r}; one of {', '.join(found) or 'none'}")
-            raise typer.Exit(2)
+            raise typer.Exit(1)
         zone = ZoneInfo(found[name].timezone)
         try:
             day = date.fromisoformat(f"{month}-01") if month else clock.now().astimezone(zone).date().replace(day=1)

@@ -52,6 +52,12 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         ("backup /nowhere/copy.db", 2, ["/nowhere/copy.db"]),
         ("restore /nowhere/copy.db", 2, ["/nowhere/copy.db", "no such file"]),
         ("outbox approve", 2, ["--all"]),
+        ("sla try Nope high", 1, ["SLA 'Nope'", "Standard"]),
+        ("calendar show nope", 1, ["calendar 'nope'"]),
+        ("--config /nowhere reload", 2, ["/nowhere/maild.yaml", "--config DIR"]),
+        ("--config /nowhere template list", 2, ["/nowhere", "--config DIR"]),
+        ("--config /nowhere template diff", 2, ["/nowhere", "--config DIR"]),
+        ("--config /nowhere rules rollback abc", 2, ["/nowhere", "--config DIR"]),
         ("faq list --status done", 2, ["--status", "draft"]),
     ],
 )
