@@ -23,7 +23,7 @@ class NounGroup(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         words = [arg for arg in args if not arg.startswith("-")]
-        if not {"--help"} & set(args):
+        if not ctx.resilient_parsing and not {"--help"} & set(args):  # else a shell completes options of list, never the verbs
             if not words and "list" in self.commands:
                 args = ["list", *args]
             elif words and words[0] not in self.commands and "show" in self.commands:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,3 +41,9 @@ def test_every_command_that_a_page_names_is_there() -> None:
             wrong.append(f"{place}: maild {name} {word}")
     assert wrong == []
     assert seen > 60
+
+
+def test_a_shell_completes_the_verbs_of_a_noun() -> None:
+    maild = str(Path(sys.executable).parent / "maild")
+    asked = {**os.environ, "COMP_WORDS": "maild case ex", "COMP_CWORD": "2", "_MAILD_COMPLETE": "complete_bash"}
+    assert subprocess.run([maild], env=asked, capture_output=True, text=True, check=True).stdout.split() == ["export"]
