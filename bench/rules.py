@@ -49,7 +49,7 @@ def ruleset(count: int) -> Ruleset:
     rules.append({"name": "Last", "when": {"subject": {"words": "broken"}}, "case": {"tags": ["last"]}})
     file = RuleFile.model_validate({"rules": rules})
     return compile_rules(
-        Settings(folder=Path("/nowhere"), state_dir=Path("/nowhere"), main=MaildYaml.model_validate(MAIN), rules=file.rules)
+        Settings(folder=Path("/nowhere"), named=Path("/nowhere"), state_dir=Path("/nowhere"), main=MaildYaml.model_validate(MAIN), rules=file.rules)
     )
 
 
