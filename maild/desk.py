@@ -162,7 +162,7 @@ class Desk:
         return responsible + following
 
     def named(self, case: Case, notify: Iterable[str]) -> list[str]:
-        """The users and addresses that a rule's or workflow's ``notify`` means for this case."""
+        """The users and addresses that a rule's or workflow's ``notify`` means for this case, each person once."""
         found: list[str] = []
         groups = self.office.settings.directory.groups
         for one in notify:
@@ -180,7 +180,11 @@ class Desk:
                     found += self.group_members(one)
                 case _:
                     found.append(one)
-        return found
+        return list(dict.fromkeys(self.person(one) for one in found))
+
+    def person(self, named: str) -> str:
+        """A user's key where this is one of the user's addresses; else what was named."""
+        return (self.office.addresses.user_of(named) or named) if "@" in named else named
 
     def notify(
         self, case: Case, contact: Contact | None, event: str, who: Iterable[str], *, text: str = "", html: str = "",

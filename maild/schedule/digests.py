@@ -40,11 +40,12 @@ def send(desk: Desk, digest: Digest) -> list[str]:
     for one in named(digest.to, tuple(groups)):
         if one == "admins":
             rows = cases.search(desk.connection, {"status": _OPEN})
-            told += [address for address in desk.office.settings.main.admins if _to(desk, digest, address, "", rows)]
+            told += [key for key in map(desk.person, desk.office.settings.main.admins) if _to(desk, digest, key, "", rows)]
         elif one in groups:
             rows = cases.search(desk.connection, {"status": _OPEN, "group": [one]})
             told += [key for key in desk.group_members(one) if _to(desk, digest, key, one, rows)]
         else:
+            one = desk.person(one)
             filters: dict[str, Any] = {"status": _OPEN} | ({"assignee": [one]} if one in users else {})
             told += [one] if _to(desk, digest, one, "", cases.search(desk.connection, filters)) else []
     return told

@@ -51,8 +51,8 @@ def _readers(desk: Desk, report: Report) -> Iterator[str]:
     groups = desk.office.settings.directory.groups
     for one in named(report.to, tuple(groups)):
         if one == "admins":
-            yield from (desk.office.addresses.user_of(address) or address for address in desk.office.settings.main.admins)
+            yield from map(desk.person, desk.office.settings.main.admins)
         elif one in groups:
             yield from desk.group_members(one)
         else:
-            yield one
+            yield desk.person(one)

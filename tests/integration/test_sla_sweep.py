@@ -75,6 +75,16 @@ def test_each_step_of_a_clock_is_taken_once_when_it_is_due(room: Room) -> None:
     ]  # fmt: skip
 
 
+def test_a_person_named_by_role_and_by_address_is_told_once(store: Store, rooms: Callable[..., Room]) -> None:
+    step = {"at": "50%", "of": "first_response", "notify": ["manager", "Carol@Example.com", "carol"]}
+    policy = {"targets": {"medium": {"first_response": "4h"}}, "escalations": [step]}
+    room = rooms(store, sla={"policies": {"Standard": policy}})
+    room.receive(mail())
+    room.fresh()
+    assert beat(room, hours=2) == ["at 50% of first response: notify carol"]
+    assert [row.message.recipients for row in room.fresh()] == [("carol@example.com",)]
+
+
 NEXT = {"policies": {"Standard": {"targets": {"medium": {"first_response": "4h", "next_response": "2h", "resolution": "5d"}}}}}
 
 
