@@ -7,7 +7,7 @@ Every step taken is a row with a key of its own, written together with what it d
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -31,12 +31,13 @@ from maild.schedule import effects, steps
 from maild.schedule.effects import Done
 from maild.settings.models import Action, Workflow
 from maild.settings.values import lasting
-from maild.store import due, installation, people, spool
+from maild.store import due, installation, outbox, people, spool
 from maild.threads import organisation_name
 
 log = get_logger("workflow")
 
 BATCH = 20  # cases or events a transaction
+SAME_BATCH = timedelta(minutes=10)
 _OF_THE_CASE = frozenset({"case", "mailbox", "organisation", "contact"})
 
 
@@ -177,14 +178,22 @@ class Acting:
         return f", late: no maild ran from {gone[0]:%Y-%m-%d %H:%M} to {gone[1]:%Y-%m-%d %H:%M} UTC" if gone else ""
 
 
-def held_back(office: Office, mails: Mapping[str, int]) -> dict[str, str]:
-    """The workflows (by name, with how many mails each would send at once) over `limits.batch`: why theirs wait."""
+def held_back(connection: Connection, office: Office, mails: Mapping[str, int], now: datetime) -> dict[str, str]:
+    """The workflows (by name, with how many mails each would send at once) over `limits.batch`: why theirs wait.
+
+    What did not get its turn in one sweep is of the same batch in the next: it waits with the others.
+    """
     most = office.settings.main.limits.batch
+    before = outbox.held_since(connection, now - SAME_BATCH)
     held = {}
     for name, count in mails.items():
-        if count > most:
-            held[name] = f"workflow {name!r} would send {count} mails at once (limits.batch is {most})"
-            log.warning("outbox.held", workflow=name, mails=count, reason=held[name])
+        said = f"workflow {name!r} would send "
+        why = next((one for one in before if one.startswith(said)), "")
+        if not why and count > most:
+            why = f"{said}{count} mails at once (limits.batch is {most})"
+            log.warning("outbox.held", workflow=name, mails=count, reason=why)
+        if why:
+            held[name] = why
     return held
 
 

@@ -62,7 +62,7 @@ def _run(
     with store.read() as connection:
         acting = Acting(Desk(office, connection, now))
         meant = [number for number in numbers if _is_for(acting, workflow, number)]
-    held = held_back(office, {workflow.name: len(meant) * mails_of(workflow.do)})
+        held = held_back(connection, office, {workflow.name: len(meant) * mails_of(workflow.do)}, now)
     for start in range(0, len(meant), BATCH):
         with store.write() as connection:
             acting = Acting(Desk(office, connection, now, hold_back=held.get(workflow.name, "")))

@@ -36,7 +36,9 @@ def react(store: Store, office: Office, now: datetime) -> list[Done]:
             if not due.any_pending(connection) or paused(connection, now):
                 return done
             if held is None:
-                held = held_back(office, _mails_of_its_own(Acting(Desk(office, connection, now)), listening))
+                held = held_back(
+                    connection, office, _mails_of_its_own(Acting(Desk(office, connection, now)), listening), now
+                )
         with store.write() as connection:
             if not listening:
                 due.looked_at(connection)

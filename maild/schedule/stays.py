@@ -46,11 +46,11 @@ def act(store: Store, office: Office, now: datetime, limit: int | None = None) -
         if paused(connection, now):
             return []
         found = due_stays(Acting(Desk(office, connection, now)))
-    mails: dict[str, int] = {}
-    for stay in found:
-        name = stay.workflow.name
-        mails[name] = mails.get(name, 0) + mails_of(stay.workflow.do[step] for step in stay.steps)
-    held = held_back(office, mails)
+        mails: dict[str, int] = {}
+        for stay in found:
+            name = stay.workflow.name
+            mails[name] = mails.get(name, 0) + mails_of(stay.workflow.do[step] for step in stay.steps)
+        held = held_back(connection, office, mails, now)
     done: list[Done] = []
     found = found[:limit]
     for start in range(0, len(found), BATCH):

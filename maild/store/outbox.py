@@ -268,6 +268,12 @@ def by_message_id(connection: Connection, message_id: str) -> OutboxEntry | None
     return entries(connection, [number])[0] if number is not None else None
 
 
+def held_since(connection: Connection, since: datetime) -> set[str]:
+    """Why mails that were put in since then wait for approval."""
+    query = select(outbox.c.reason).distinct().where(outbox.c.state == OutboxState.HELD.value, outbox.c.created_at >= since)
+    return set(connection.execute(query).scalars())
+
+
 def written_to(connection: Connection, numbers: Sequence[int]) -> set[str]:
     """The addresses that mail of these cases went to, as they were written."""
     query = select(outbox_recipients.c.address).join(outbox, outbox.c.id == outbox_recipients.c.outbox_id)

@@ -17,7 +17,7 @@ from maild import casework
 from maild.desk import Desk
 from maild.model.case import Case, Status
 from maild.model.outbox import OutboxState
-from maild.schedule import beats, crons, events, webhooks
+from maild.schedule import beats, crons, events, stays, webhooks
 from maild.store import cases, due, installation, people, reminders
 from maild.store import webhooks as calls
 from maild.store.unit_of_work import Store
@@ -255,6 +255,17 @@ def test_more_mails_at_once_than_the_batch_wait_for_approval(having: Make) -> No
     room.fresh()
     beat(room, days=3)
     assert [entry.state for entry in room.fresh()] == [OutboxState.PENDING]
+
+
+def test_a_batch_that_takes_several_sweeps_waits_for_approval_as_a_whole(having: Make) -> None:
+    room = having(REMIND, main={"limits": {"batch": 3}})
+    for each in range(5):
+        change(room, room.receive(mail(sender=f"p{each}@y.example")).case, status=Status.WAIT_FOR_CUSTOMER)
+    room.fresh()
+    room.now += timedelta(days=3)
+    sweeps = [len(stays.act(room.store, room.office, room.now, limit=3)) for _ in range(3)]  # as after a clock that jumped
+    assert sweeps == [3, 2, 0]
+    assert [entry.state for entry in room.fresh()] == [OutboxState.HELD] * 5
 
 
 def test_mails_about_cases_that_a_workflow_resolved_all_at_once_wait_for_approval(having: Make) -> None:
