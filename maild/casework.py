@@ -217,7 +217,7 @@ def pick(desk: Desk, wanted: Assign | None) -> tuple[str | None, str | None, str
         if wanted.user in users and users[wanted.user].active:
             return group, wanted.user, ""
         return group, None, f"{wanted.user} is not active"
-    away = people.away(desk.connection, desk.now) | desk.office.away_by_directory(desk.now)
+    away = people.away(desk.connection, desk.now) | desk.office.settings.away(desk.now)
     members = [key for key in desk.group_members(group) if key not in away]
     alone(desk.connection, "assignment", group or "")  # of two at once the second sees the first's case
     load = people.open_cases_by_user(desk.connection, members)

@@ -51,15 +51,6 @@ class Office:
         folded = to_ascii(domain.lower())
         return folded in FREE_MAIL or folded in self.settings.main.free_mail
 
-    def away_by_directory(self, at: datetime) -> frozenset[str]:
-        """The users whom directory.yaml calls away at this moment (`away: true`, or a last day)."""
-        today = at.date().isoformat()
-        return frozenset(
-            key
-            for key, user in self.settings.directory.users.items()
-            if user.away is True or (isinstance(user.away, str) and user.away.removeprefix("until ").strip() >= today)
-        )
-
     def closed_calendars(self, at: datetime) -> frozenset[str]:
         """The calendars that are closed at this moment, for `received: {outside: …}`."""
         return closed_calendars(self.calendars, at)

@@ -63,7 +63,7 @@ def assign(work: Work, command: Command) -> None:
         return
     users, group = desk.office.settings.directory.users, work.case.group
     hint = ""
-    if chosen in people.away(desk.connection, desk.now) | desk.office.away_by_directory(desk.now):
+    if chosen in people.away(desk.connection, desk.now) | desk.office.settings.away(desk.now):
         hint = ", who is away"
     elif group and chosen not in desk.group_members(group):
         hint = f", who is not in {group}"

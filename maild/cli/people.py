@@ -316,19 +316,19 @@ def _directory(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
         from maild.store import people
 
         found = invocation(ctx)
-        directory = found.main().directory
-        away: frozenset[str] = frozenset()
+        settings, now = found.main(), clock.now()
+        directory, away = settings.directory, settings.away(now)
         load: dict[str, int] = {}
         store = found.store()
         if store is not None:
             with store.read() as connection:
-                away = people.away(connection, clock.now())
+                away |= people.away(connection, now)
                 load = people.open_cases_by_user(connection, list(directory.users))
         return [
             {
                 "user": key, "name": user.name, "email": list(user.email), "role": user.role,
                 "groups": [name for name, one in directory.groups.items() if key in one.members],
-                "active": user.active, "away": key in away or bool(user.away), "open_cases": load.get(key, 0),
+                "active": user.active, "away": key in away, "open_cases": load.get(key, 0),
             }
             for key, user in directory.users.items()
         ]  # fmt: skip

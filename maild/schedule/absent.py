@@ -66,7 +66,7 @@ def due(connection: Connection, office: Office, now: datetime) -> dict[str, date
 
 def absent(connection: Connection, office: Office, now: datetime) -> list[str]:
     """Who of the active users is away now."""
-    found = set(office.away_by_directory(now))
+    found = set(office.settings.away(now))
     for row in people.absences(connection):
         said = row.away_until is not None and row.away_until > now
         answers = row.auto_reply_at is not None and (row.auto_reply_until or row.auto_reply_at + WITHOUT_A_DAY) > now

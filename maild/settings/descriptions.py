@@ -215,7 +215,7 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "Escalations and reminders still come at once.",
         "follow": "new: every new case; group: those of their groups.",
         "capacity": "Open cases beyond which they are passed over.",
-        "away": "Since or until when they are away.",
+        "away": "true, until 2026-12-01, since 2026-12-01, 2026-12-20..2027-01-02, or a list of such: they are passed over then.",
         "active": "false: they left; their cases go to the group, their address stays an agent's.",
     },
     "Group": {

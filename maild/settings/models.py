@@ -6,9 +6,10 @@ The rule files have their models in `settings.rule_models`.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, model_validator
 
@@ -329,7 +330,7 @@ class User(Model):
     digest: Annotated[str, AfterValidator(times.digest)] | None = None
     follow: Literal["none", "new", "group"] = "none"
     capacity: int | None = Field(default=None, ge=0)
-    away: Any = None
+    away: times.Away = ()
     active: bool = True
 
 
@@ -453,3 +454,12 @@ class Settings(Model):
     hash: str = ""
     rules_folder: Path | None = None
     forced: bool = False
+
+    def away(self, at: datetime) -> frozenset[str]:
+        """The users whom directory.yaml calls away on this day, each by the calendar of where they live."""
+        users = self.directory.users.items()
+        return frozenset(
+            key
+            for key, user in users
+            if user.away and any(at.astimezone(ZoneInfo(user.timezone or self.main.timezone)).date() in one for one in user.away)
+        )

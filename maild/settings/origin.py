@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from maild.errors import ConfigError
 from maild.settings.load import Reading
 from maild.settings.source import Document
-from maild.settings.times import AtMost
+from maild.settings.times import Absence, AtMost
 from maild.settings.values import Rate, Secret
 
 _SHOWN = ("maild.yaml", "directory.yaml", "sla.yaml", "workflows.yaml")
@@ -117,6 +117,8 @@ def plain(value: Any) -> Any:
         return written_duration(value)
     if isinstance(value, Rate):
         return f"{value.count} in {written_duration(value.window)}"
+    if isinstance(value, Absence):
+        return True if value == Absence() else str(value)
     if isinstance(value, AtMost):
         return f"{value.count} per {value.per}" + (f" in {written_duration(value.window)}" if value.window else "")
     if isinstance(value, BaseModel):

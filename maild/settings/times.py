@@ -156,6 +156,59 @@ def at_most(value: Any) -> AtMost:
     return AtMost(int(match[1]), per, duration(match[3].replace(" ", "")) if match[3] else None)
 
 
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Days on which a user is away, both ends included; None is open."""
+
+    first: date | None = None
+    last: date | None = None
+
+    def __contains__(self, day: date) -> bool:
+        return (self.first is None or self.first <= day) and (self.last is None or day <= self.last)
+
+    def __str__(self) -> str:
+        if self.first is None:
+            return f"until {self.last}" if self.last else "true"
+        return f"{self.first}..{self.last}" if self.last else f"since {self.first}"
+
+
+_ABSENCE = re.compile(r"(?:(until|since|from)\s+)?(\d{4}-\d\d-\d\d)(?:\s*\.\.\s*(\d{4}-\d\d-\d\d))?\Z")
+
+
+def absences(value: Any) -> tuple[Absence, ...]:
+    """Read `true`, `2026-12-01` or `until 2026-12-01` (the last day), `since 2026-12-01`, `2026-12-20..2027-01-02`, or a list."""
+    given = value if isinstance(value, list | tuple) else [value]
+    return tuple(found for one in given if (found := _absence(one)) is not None)
+
+
+def _absence(value: Any) -> Absence | None:
+    if isinstance(value, bool | None):
+        return Absence() if value else None
+    if isinstance(value, Absence):
+        return value
+    match = _ABSENCE.match(str(value).strip())
+    try:
+        day, last = (date.fromisoformat(one) if one else None for one in (match[2], match[3])) if match else (None, None)
+    except ValueError:
+        match = None
+    if match is None or day is None or (last and match[1]):
+        raise ValueError(
+            f"{str(value)!r} is no absence\nwrite true, until 2026-12-01, since 2026-12-01 or 2026-12-20..2027-01-02, or a list of such"
+        )
+    if last is not None and last < day:
+        raise ValueError(f"{str(value)!r} ends before it begins\nwrite {last}..{day}")
+    if last is not None:
+        return Absence(day, last)
+    return Absence(first=day) if match[1] in {"since", "from"} else Absence(last=day)
+
+
+_WRITTEN_ABSENCE = {"type": ["boolean", "string"]}
+Away = Annotated[
+    tuple[Absence, ...], BeforeValidator(absences),
+    WithJsonSchema({"anyOf": [_WRITTEN_ABSENCE, {"type": "array", "items": _WRITTEN_ABSENCE}]}),
+]  # fmt: skip
+
+
 HowOften = Annotated[AtMost, BeforeValidator(at_most, json_schema_input_type=str | int)]
 
 _CRON = (

@@ -117,3 +117,18 @@ def test_a_forged_out_of_office_marks_nobody_away(store: Store, rooms: Rooms) ->
     assert len(told(room)) == 1
     with store.read() as connection:
         assert people.away(connection, room.now) == {"bob"}
+
+
+@pytest.mark.parametrize(
+    ("written", "gone"),
+    [
+        (True, True), (False, False), ("2026-11-23", True), ("until 2026-11-22", False), ("since 2026-11-24", False),
+        ("2026-11-20..2026-11-23", True), ("2026-12-20..2027-01-02", False), (["2026-11-01", "2026-11-23..2026-11-25"], True),
+    ],
+)  # fmt: skip
+def test_round_robin_passes_over_whom_directory_yaml_calls_away(store: Store, rooms: Rooms, written: Any, gone: bool) -> None:
+    rules = [{"name": "In turn", "when": {"mailbox": "support"}, "case": {"assign": {"group": "support", "user": "round_robin"}}}]
+    room = rooms(store, rules=rules, directory={"users": {"bob": {"away": written}}})
+    for subject in ("One", "Two"):
+        room.receive(mail(subject=subject))
+    assert {room.case(1)["assignee"], room.case(2)["assignee"]} == ({"alice"} if gone else {"alice", "bob"})

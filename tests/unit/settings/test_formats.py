@@ -113,3 +113,14 @@ def test_days_that_are_no_days() -> None:
         with pytest.raises(ValueError, match=r"is no day|ends before it begins"):
             times.special_day(text)
     assert times.special_day({"2026-12-31": "09:00-12:00"}) == {"2026-12-31": ("09:00-12:00",)}
+
+
+@pytest.mark.parametrize("written", ["next week", "2026-13-01", "2026-12-24..2026-12-20", "until 2026-12-20..2026-12-24", 7])
+def test_an_absence_that_names_no_days_is_refused_with_what_to_write(written: object) -> None:
+    with pytest.raises(ValueError, match=r"\nwrite "):
+        times.absences(written)
+
+
+def test_an_absence_is_shown_as_it_is_written() -> None:
+    written = ["until 2026-12-01", "since 2026-12-01", "2026-12-20..2027-01-02"]
+    assert [str(one) for one in times.absences(written)] == written
