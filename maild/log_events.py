@@ -139,7 +139,8 @@ EVENTS: dict[str, Event] = {
         "look at it; to take it after all: maild deliver --to ADDRESS FILE", "error"),
     "disk.low": Event(
         "little room is left on the disk of state_dir; at the limit mail is answered 452",
-        "make room, or set retention", "error"),
+        "make room on the disk", "error"),
+    "retention.ended": Event("what is older than `retention` keeps it was removed: so many mails' bytes, held mails, closed cases"),
     "disk.back": Event("there is room on the disk again"),
     "control.refused": Event("something on the control socket was refused", "run: maild status", "warning"),
     "web.listening": Event("health, metrics and survey pages are served"),

@@ -17,5 +17,5 @@ def read(store: Store, ref: PartRef) -> bytes:
         return base64.b64decode(ref.content)
     raw = outbox.read_part(store, ref)
     if raw is None:
-        return b"(this attachment was erased)\r\n"
+        return b"(this attachment is kept no longer)\r\n"
     return raw if ref.part == WHOLE_MESSAGE else attachment_bytes(raw, ref.part)

@@ -9,6 +9,7 @@ import typer
 
 from maild.cli import show
 from maild.cli.context import invocation
+from maild.cli.spool import NO_BYTES
 
 
 def register(app: typer.Typer) -> None:
@@ -33,6 +34,9 @@ def bundle(
     if store is not None:
         with store.read() as connection:
             entry = spool.find(connection, message)
+            if entry is not None and not entry.raw:
+                show.error(NO_BYTES)
+                raise typer.Exit(1)
             if entry is not None:
                 office = open_office(settings, installation.keyring(connection))
                 made = making.build(spool.details(connection, entry.seq), entry.raw, office)

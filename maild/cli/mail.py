@@ -11,7 +11,7 @@ import typer
 from maild.cli import show
 from maild.cli.context import invocation
 from maild.cli.given import moment
-from maild.cli.spool import _found, as_json
+from maild.cli.spool import NO_BYTES, _found, as_json
 
 
 def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
@@ -54,6 +54,9 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
         from maild.ingest.parse import attachment_bytes, parse
 
         entry, row = _found(invocation(ctx), which)
+        if (raw or attachment is not None) and not entry.raw:
+            show.error(NO_BYTES)
+            raise typer.Exit(1)
         if raw:
             sys.stdout.buffer.write(entry.raw)
             return
@@ -83,7 +86,7 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
         for number, a in enumerate(message.attachments, 1):
             show.line(f"{'attachment':12} {number}: {a.name} ({a.type}, {a.size} bytes)")
         show.line()
-        show.block(message.text)
+        show.block(message.text if entry.raw else NO_BYTES)
 
     @group.command("make-case")
     def make_case(ctx: typer.Context, which: Annotated[str, typer.Argument(help="A spool id or a Message-ID.")]) -> None:
@@ -98,6 +101,9 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
         entry, _row = _found(found, which)
         if entry.case is not None:
             show.error(f"it is in case {entry.case} already; maild case show {entry.case}")
+            raise typer.Exit(3)
+        if not entry.raw:
+            show.error(NO_BYTES)
             raise typer.Exit(3)
         store = found.store()
         assert store is not None

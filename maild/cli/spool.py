@@ -125,6 +125,9 @@ def as_json(entry: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+NO_BYTES = "its bytes are kept no longer (erased, or past retention.raw); maild trace still tells where it went"
+
+
 def _found(found: Invocation, which: str) -> Any:
     from maild.store import spool
 
@@ -149,6 +152,10 @@ def _each(found: Invocation, ids: list[str], what: str) -> None:
         entry, _row = _found(found, one) if store is not None else (None, None)
         if entry is None or entry.state not in {SpoolState.HELD, SpoolState.DEAD}:
             show.error(f"{one}: is {entry.state if entry else 'not there'}, not held; nothing was done")
+            missing += 1
+            continue
+        if not entry.raw and what != "discard":
+            show.error(f"{one}: {NO_BYTES}")
             missing += 1
             continue
         assert store is not None

@@ -190,9 +190,9 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "memory": "Memory of one worker.",
     },
     "Retention": {
-        "raw": "How long mail is kept as it came.",
-        "held": "How long held mail is kept.",
-        "closed_cases": "How long closed cases are kept.",
+        "raw": "How long mail is kept as it came, attachments included; that of an open case is kept.",
+        "held": "How long held mail waits for a decision before it is removed.",
+        "closed_cases": "How long cases are kept after they were closed, with all their mail.",
     },
     "Web": {"listen": "HOST:PORT or unix:PATH.", "public_url": "The address of it that customers see."},
     "Log": {"format": "auto: the journal under systemd, else text.", "level": "The least level that is logged."},

@@ -33,6 +33,9 @@ Listen = Annotated[str, AfterValidator(formats.listen)]
 Network = Annotated[str, AfterValidator(formats.network)]
 
 
+Kept = Annotated[Duration, AfterValidator(times.kept)]
+
+
 class Database(Model):
     """Where cases and mail are stored: SQLite for one machine, PostgreSQL for more than one."""
 
@@ -271,9 +274,9 @@ class Limits(Model):
 
 
 class Retention(Model):
-    raw: Duration | None = None
-    held: Duration | None = None
-    closed_cases: Duration | None = None
+    raw: Kept | None = None
+    held: Kept | None = None
+    closed_cases: Kept | None = None
 
 
 class Web(Model):

@@ -156,6 +156,12 @@ def at_most(value: Any) -> AtMost:
     return AtMost(int(match[1]), per, duration(match[3].replace(" ", "")) if match[3] else None)
 
 
+def kept(age: timedelta) -> timedelta:
+    if age < timedelta(days=1):
+        raise ValueError("what is kept for less than a day is gone before anybody could look\nwrite a day or more: 30d, 2y; without the key it is kept for ever")
+    return age
+
+
 @dataclass(frozen=True, slots=True)
 class Absence:
     """Days on which a user is away, both ends included; None is open."""

@@ -9,15 +9,15 @@ from sqlalchemy import Connection, select
 from sqlalchemy.engine import Row
 
 from maild.store.schema import raw_messages, spool
-from maild.store.spool import unpack
+from maild.store.spool import GONE, unpack
 
 
 def numbers(connection: Connection, since: datetime | None = None, after: int = 0, limit: int | None = None) -> list[tuple[int, int]]:
-    """(seq, size) of every message the mailroom is done with, oldest first; those whose words were erased are left out."""
+    """(seq, size) of every message the mailroom is done with, oldest first; those whose bytes are kept no longer are left out."""
     query = (
         select(spool.c.seq, spool.c.size)
         .join_from(spool, raw_messages, raw_messages.c.seq == spool.c.seq)
-        .where(spool.c.done_at.is_not(None), spool.c.seq > after)
+        .where(spool.c.done_at.is_not(None), spool.c.seq > after, raw_messages.c.encoding != GONE)
         .order_by(spool.c.seq)
     )
     if since is not None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import Connection, delete, exists, func, or_, select, update
 
+from maild.model.case import Status
 from maild.model.contact import Contact
 from maild.plain.domains import fold_address
 from maild.store import spool
@@ -133,6 +134,21 @@ def delete_case(connection: Connection, number: int, by: str, now: datetime) -> 
     del counts["cases"], counts["quoted_in_other_messages"]
     note_change(connection, by, f"deleted case {number}: " + ", ".join(f"{n} {name}" for name, n in counts.items()), now)
     return counts
+
+
+def delete_closed(connection: Connection, before: datetime, by: str, now: datetime, *, limit: int) -> int:
+    """Delete cases that were closed before then; returns how many. One that others were merged into goes after those."""
+    other = cases.alias()
+    numbers = connection.execute(
+        select(cases.c.number)
+        .where(cases.c.status == Status.CLOSED.value, cases.c.closed_at < before,
+               ~exists().where(other.c.merged_into == cases.c.number))
+        .order_by(cases.c.closed_at, cases.c.number)
+        .limit(limit)
+    ).scalars().all()
+    for number in numbers:
+        delete_case(connection, number, by, now)
+    return len(numbers)
 
 
 def _blank(connection: Connection, theirs: Theirs, addresses: Sequence[str], why: str, now: datetime) -> None:

@@ -26,7 +26,7 @@ from maild.model.outbox import (
 from maild.store.inserting import insert_rows
 from maild.store.numbers import insert_numbered
 from maild.store.schema import among, automatic_answers, outbox, outbox_recipients, raw_messages, spool
-from maild.store.spool import unpack
+from maild.store.spool import GONE, unpack
 from maild.store.unit_of_work import Store, database_clock
 
 _UNSENT = (OutboxState.PENDING.value, OutboxState.DEFERRED.value)
@@ -213,12 +213,12 @@ def _state(recipients: Set[str]) -> OutboxState:
 
 
 def read_part(store: Store, ref: PartRef) -> bytes | None:
-    """The raw message that the part is in, or None where it was erased; the caller cuts the part out."""
+    """The raw message that the part is in, or None where it is kept no longer; the caller cuts the part out."""
     with store.read() as connection:
         row = connection.execute(
             select(raw_messages.c.raw, raw_messages.c.encoding)
             .join_from(raw_messages, spool, raw_messages.c.seq == spool.c.seq)
-            .where(spool.c.id == ref.spool_id)
+            .where(spool.c.id == ref.spool_id, raw_messages.c.encoding != GONE)
         ).one_or_none()
     return unpack(row.raw, row.encoding) if row is not None else None
 

@@ -32,15 +32,17 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Row
 from sqlalchemy.sql.elements import ColumnElement
 
+from maild.model.case import Status
 from maild.model.message import Door
 from maild.model.spool import Arrival, SpoolEntry, SpoolState
 from maild.store.inserting import insert_rows
-from maild.store.schema import among, canary_decisions, raw_messages, spool
+from maild.store.schema import among, canary_decisions, cases, raw_messages, spool
 from maild.store.unit_of_work import Store, database_clock
 
 TRIES = 3
 REPEAT_WINDOW = timedelta(hours=1)
 _WAITING = (SpoolState.PENDING.value, SpoolState.PROCESSING.value)
+GONE = "gone"  # the encoding of raw bytes that are kept no longer
 _KEPT = (SpoolState.HELD.value, SpoolState.DEAD.value)
 _open = or_(among(spool.c.state, _WAITING), among(spool.c.state, _KEPT))
 _COLUMNS = [column for column in spool.c if column.name not in {"trace", "authentication"}]
@@ -206,8 +208,8 @@ def load(connection: Connection, seqs: Sequence[int]) -> list[SpoolEntry]:
 
 
 def unpack(raw: bytes | None, encoding: str | None) -> bytes:
-    """The raw bytes as they came, from as they are kept."""
-    if raw is None:
+    """The raw bytes as they came, from as they are kept; b"" where they are kept no longer."""
+    if raw is None or encoding == GONE:
         return b""
     return zlib.decompress(raw) if encoding == "zlib" else bytes(raw)
 
@@ -414,6 +416,35 @@ def compress(connection: Connection, before: datetime, *, limit: int = 50) -> in
             .values(raw=packed if smaller else row.raw, encoding="zlib" if smaller else "none")
         )
     return len(rows)
+
+
+def drop_raw(connection: Connection, before: datetime, *, limit: int) -> int:
+    """Let the bytes of mail go that was done before then, where its case is closed or it is in none; returns of how many."""
+    open_case = exists().where(cases.c.number == spool.c.case_number, cases.c.status != Status.CLOSED.value)
+    seqs = connection.execute(
+        select(raw_messages.c.seq)
+        .join_from(raw_messages, spool, raw_messages.c.seq == spool.c.seq)
+        .where(spool.c.done_at < before, raw_messages.c.encoding != GONE, ~open_case)
+        .order_by(raw_messages.c.seq)
+        .limit(limit)
+    ).scalars().all()
+    connection.execute(update(raw_messages).where(raw_messages.c.seq.in_(seqs)).values(raw=b"", encoding=GONE))
+    return len(seqs)
+
+
+def erase_held(connection: Connection, before: datetime, *, limit: int) -> int:
+    """Remove mail that came before then and is still held, but for what a rule holds until a later day; returns how many."""
+    seqs = connection.execute(
+        select(spool.c.seq)
+        .where(among(spool.c.state, _KEPT), spool.c.state == SpoolState.HELD.value, spool.c.received_at < before,
+               spool.c.held_until.is_(None))
+        .order_by(spool.c.seq)
+        .limit(limit)
+    ).scalars().all()
+    for seq in seqs:
+        erase(connection, seq)
+    connection.execute(update(spool).where(spool.c.seq.in_(seqs)).values(reason="was held for as long as held mail is kept"))
+    return len(seqs)
 
 
 def erase(connection: Connection, seq: int) -> None:

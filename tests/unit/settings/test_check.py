@@ -123,13 +123,6 @@ def test_a_secret_in_the_file_is_not_repeated(run: Run, folder: Path) -> None:
     assert "geheim" not in result.output
 
 
-def test_keys_without_effect_are_told_in_one_line(run: Run, folder: Path) -> None:
-    (folder / "maild.yaml").write_text((folder / "maild.yaml").read_text() + "metrics: {textfile: /tmp/maild.prom}\n")
-    result = run("check", folder)
-    assert result.exit_code == 0
-    assert "accepted, without effect in this version: maild.yaml: metrics\n" in result.stdout
-
-
 def test_a_broken_template_is_a_fault(run: Run, folder: Path) -> None:
     (folder / "templates").mkdir()
     (folder / "templates" / "acknowledgement.txt.j2").write_text("Dear {{ contact.name\n")
