@@ -25,15 +25,15 @@ A_SWEEP = 2000  # of each kind
 
 def sweep(store: Store, kept: Retention, now: datetime) -> int:
     """Remove what is older than it is to be kept, at most so much of each kind; returns how much was removed."""
-    raw = _each(store, kept.raw, now, lambda connection, before: spool.drop_raw(connection, before, limit=BATCH))
+    mails = _each(store, kept.raw, now, lambda connection, before: spool.drop_raw(connection, before, limit=BATCH))
     held = _each(store, kept.held, now, lambda connection, before: spool.erase_held(connection, before, limit=BATCH))
     cases = _each(
         store, kept.closed_cases, now,
         lambda connection, before: erasure.delete_closed(connection, before, "retention", now, limit=BATCH),
     )  # fmt: skip
-    if raw or held or cases:
-        log.info("retention.ended", raw=raw, held=held, cases=cases)
-    return raw + held + cases
+    if mails or held or cases:
+        log.info("retention.ended", mails=mails, held=held, cases=cases)
+    return mails + held + cases
 
 
 def _each(store: Store, age: timedelta | None, now: datetime, remove: Callable[[Connection, datetime], int]) -> int:

@@ -443,7 +443,8 @@ def erase_held(connection: Connection, before: datetime, *, limit: int) -> int:
     ).scalars().all()
     for seq in seqs:
         erase(connection, seq)
-    connection.execute(update(spool).where(spool.c.seq.in_(seqs)).values(reason="was held for as long as held mail is kept"))
+    why = {"disposition": None, "reason": "was held for as long as held mail is kept"}
+    connection.execute(update(spool).where(spool.c.seq.in_(seqs)).values(why))
     return len(seqs)
 
 
