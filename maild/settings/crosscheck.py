@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from maild.errors import Fault
-from maild.plain.domains import fold_address, to_ascii
+from maild.plain.domains import FREE_MAIL, fold_address, to_ascii
 from maild.settings import lists, references, renamed, rule_sets, strays
 from maild.settings.faults import PAGE, nearest, page_of
 from maild.settings.references import Reference
@@ -39,6 +39,7 @@ def faults(reading: Reading) -> list[Fault]:
         found += rule_sets.faults(reading)
         found += _same_names(reading)
         found += _holidays(reading)
+        found += _idle_steps(reading)
         found += _bodies(reading)
     return found
 
@@ -193,6 +194,11 @@ def _directory(reading: Reading) -> Iterator[Fault]:
                     "name it once",
                     page=f"{PAGE}#organisations",
                 )
+            if to_ascii(domain) in FREE_MAIL:
+                yield document.fault(
+                    path, f"nobody is taken for {name!r} by {domain}: anybody can have an address there", "name a domain of its own",
+                    severity="warning", page=f"{PAGE}#organisations",
+                )  # fmt: skip
 
 
 def _same_names(reading: Reading) -> Iterator[Fault]:
@@ -238,6 +244,22 @@ def _each_body(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[
         for where, mail in mails:
             if isinstance(mail, dict) and isinstance(mail.get("body"), str):
                 yield (*path, "tests", number, *where, "body"), mail["body"]
+
+
+def _idle_steps(reading: Reading) -> Iterator[Fault]:
+    """Escalations of a clock that no priority has a time for: they never come."""
+    document, sla = reading.documents.get("sla.yaml"), reading.models.get("sla.yaml")
+    if document is None or sla is None:
+        return
+    for name, policy in sla.policies.items():
+        timed = [clock for clock in ("first_response", "next_response", "resolution") if any(getattr(one, clock) for one in policy.targets.values())]
+        for number, step in enumerate(policy.escalations):
+            if step.of not in timed:
+                yield document.fault(
+                    ("policies", name, "escalations", number), f"no priority of {name!r} has a time for {step.of}: this step never comes",
+                    f"write the time under targets{f', or of: {timed[0]}' if timed else ''}",
+                    severity="warning", page=f"{PAGE}#policiesescalations",
+                )  # fmt: skip
 
 
 def _holidays(reading: Reading) -> Iterator[Fault]:

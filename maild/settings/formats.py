@@ -19,6 +19,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from maild.model.case import CHANNEL_WORDS, PRIORITY_WORDS, STATUS_WORDS, Channel, Priority, Status
 
 _ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@(?:[\w-]+(?:\.[\w-]+)*|\[[0-9a-fA-F:.]+\])\Z")
+_DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)*\Z")
 _LISTEN = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.*_-]+):(\d{1,5})\Z")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*\Z")
 _PASSWORD = re.compile(r"\A[\w+.-]+://[^/@:]*:[^/@]+@")
@@ -27,6 +28,12 @@ _PASSWORD = re.compile(r"\A[\w+.-]+://[^/@:]*:[^/@]+@")
 def address(text: str) -> str:
     if not _ADDRESS.match(text):
         raise ValueError(f"{text!r} is no email address\nwrite the bare address: support@example.com")
+    return text
+
+
+def domain(text: str) -> str:
+    if not _DOMAIN.match(text):
+        raise ValueError(f"{text!r} is no domain\nwrite example.com, without @ and *")
     return text
 
 
@@ -69,9 +76,13 @@ def network(text: str) -> str:
 
 
 def web_url(text: str) -> str:
+    return web_address(text).rstrip("/")
+
+
+def web_address(text: str) -> str:
     if not re.match(r"https?://[^\s/]+", text):
         raise ValueError(f"{text!r} is no web address\nwrite https://cases.example.com")
-    return text.rstrip("/")
+    return text
 
 
 def url_alone(value: Any) -> Any:

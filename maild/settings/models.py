@@ -26,6 +26,7 @@ from maild.settings.workflow_models import Workflow as Workflow
 
 Address = Annotated[str, AfterValidator(formats.address)]
 Addresses = Annotated[tuple[Address, ...], OneOrMore]
+Domain = Annotated[str, AfterValidator(formats.domain)]
 Zone = Annotated[str, AfterValidator(formats.zone)]
 OneLine = Annotated[str, AfterValidator(formats.one_line)]  # goes into commands to other servers
 Language = Annotated[str, AfterValidator(formats.language)]  # BCP 47
@@ -193,8 +194,8 @@ class Only(Model):
 
 
 class Dkim(Model):
-    domain: str
-    selector: str
+    domain: Domain
+    selector: Domain
     key: Secret
 
 
@@ -205,7 +206,7 @@ class Outbound(Model):
     dkim: Annotated[tuple[Dkim, ...], OneOrMore] = ()
     expire_after: Duration = timedelta(days=5)
     rewritten_message_id: str | None = None
-    id_domain: str | None = None
+    id_domain: Domain | None = None
 
 
 class Reopen(Model):
@@ -268,7 +269,7 @@ class Limits(Model):
     answers_per_case: Annotated[tuple[RateLimit, ...], OneOrMore] = (Rate(10, timedelta(minutes=10)),)
     same_subject: Annotated[tuple[RateLimit, ...], OneOrMore] = (Rate(2, timedelta(hours=3)),)
     answers_overall: Annotated[tuple[RateLimit, ...], OneOrMore] = (Rate(300, timedelta(minutes=10)),)
-    batch: int = 50
+    batch: int = Field(default=50, ge=0)
     parse: Duration = timedelta(seconds=20)
     memory: Size = 2 * 1024**3
 
@@ -316,7 +317,7 @@ class MaildYaml(Model):
     metrics: Metrics | None = None
     workers: int | None = Field(default=None, ge=1, le=64)
     watch: bool = False
-    free_mail: tuple[str, ...] = ()
+    free_mail: tuple[Domain, ...] = ()
 
 
 class User(Model):
@@ -346,7 +347,7 @@ class Group(Model):
 
 
 class OrganisationEntry(Model):
-    domains: Annotated[tuple[str, ...], OneOrMore] = ()
+    domains: Annotated[tuple[Domain, ...], OneOrMore] = ()
     sla: str | None = None
     tags: Annotated[tuple[str, ...], OneOrMore] = ()
     group: str | None = None
@@ -398,7 +399,7 @@ class Escalation(Model):
     set: formats.CaseValues = Field(default_factory=dict)
     assign: dict[Literal["group", "user"], str] | None = None
     tag: Annotated[tuple[str, ...], OneOrMore] = ()
-    webhook: str | None = None
+    webhook: Annotated[str, AfterValidator(formats.web_address)] | None = None
     reply: str | None = None
 
     @model_validator(mode="after")

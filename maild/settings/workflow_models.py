@@ -149,7 +149,7 @@ class Action(Model):
     digest: Digest | None = None
     report: Report | None = None
     tag: Annotated[tuple[str, ...], OneOrMore] = ()
-    webhook: str | None = None
+    webhook: Annotated[str, AfterValidator(formats.web_address)] | None = None
     case: NewCase | None = Field(default=None, validation_alias=AliasChoices("case", "ticket"))
     resolve: str | None = None
     template: str | None = None
