@@ -77,6 +77,7 @@ def _pull_breaker(desk: Desk, reason: str) -> None:
 def acknowledge(
     desk: Desk, case: Case, contact: Contact | None, message: Message, *, template: str, why_not: str,
     authentication: Authentication, previous: int | None = None, found: Mapping[str, Any] | None = None,
+    not_before: datetime | None = None,
 ) -> str:  # fmt: skip
     """Send the automatic first answer, or write down why there is none; returns that reason ('' when sent)."""
     if desk.silent or template == "none":
@@ -99,7 +100,8 @@ def acknowledge(
             ),
             about_subject=subject, title=case.title, parent_id=message.message_id,
             parent_references=message.references or message.in_reply_to[:1],
-        )
+        ),
+        not_before=not_before,
     )  # fmt: skip
     sent = desk.mails[-1][1]
     row = desk.record_outgoing(number, case.number, public=True, text=sent.text)

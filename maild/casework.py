@@ -17,10 +17,10 @@ from maild.model.case import Case, LinkType, Status, StreamEntry, StreamType
 from maild.model.contact import Contact
 from maild.model.decision import Assign
 from maild.model.message import Address
-from maild.model.outbox import Draft, OutgoingKind, PartRef
+from maild.model.outbox import Draft, OutboxState, OutgoingKind, PartRef
 from maild.sla import escalation, timers
 from maild.sla.calendar import ALWAYS
-from maild.store import cases, clocks, people
+from maild.store import agents, cases, clocks, outbox, people
 from maild.store.alone import alone
 
 
@@ -64,7 +64,22 @@ def save(desk: Desk, change: CaseChange, *, retime: bool = True) -> Case:
     moved = (before.status, before.priority, before.sla) != (after.status, after.priority, after.sla)
     if moved or before.last_responded_at != after.last_responded_at:
         _move_clocks(desk, before, after, retime)
+    if before.first_response_at is None and after.first_response_at is not None:
+        _leave_out_acknowledgement(desk, after)
     return after
+
+
+def _leave_out_acknowledgement(desk: Desk, case: Case) -> None:
+    """Who has an answer needs no word any more that the mail has arrived (`mailboxes.*.acknowledge.unless_answered`)."""
+    wanted = desk.office.settings.main.mailboxes[case.mailbox].acknowledge
+    if not wanted.after or not wanted.unless_answered:
+        return
+    why = "the case was answered or ended before the acknowledgement went out"
+    for number in outbox.waiting_acknowledgements(desk.connection, case.number):
+        if outbox.set_state(desk.connection, number, OutboxState.DISCARDED, desk.now, why):
+            agents.withdraw(desk.connection, number)
+            note = StreamEntry(desk.now, StreamType.SUPPRESSED, "maild", False, f"no automatic answer: {why}")
+            cases.add_stream(desk.connection, case.number, [note])
 
 
 def _move_clocks(desk: Desk, before: Case, after: Case, retime: bool) -> None:

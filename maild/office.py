@@ -86,7 +86,8 @@ def prove(settings: Settings) -> Compiled:
     if faults:
         raise ConfigError(faults)
     compiled = compile_office(settings)
-    used = {one.acknowledge for one in settings.main.mailboxes.values()} | {rule.reply for rule in settings.rules}
+    first = [one.acknowledge for one in settings.main.mailboxes.values()]
+    used = {name for one in first for name in (one.template, *one.outside.values())} | {rule.reply for rule in settings.rules}
     wrong = compiled.templates.check(sorted(used - {None, "none"}), settings.main.mailboxes)
     if wrong:
         raise ConfigError([Fault(file, line, 1 if line else 0, message) for file, line, message in wrong])

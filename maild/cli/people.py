@@ -343,7 +343,7 @@ def _directory(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
         return [
             {
                 "mailbox": key, "address": one.address, "aliases": list(one.aliases), "mailroom_address": list(one.receives),
-                "name": one.name, "group": one.group, "sla": one.sla, "unmatched": one.unmatched, "acknowledge": one.acknowledge,
+                "name": one.name, "group": one.group, "sla": one.sla, "unmatched": one.unmatched, "acknowledge": one.acknowledge.template,
             }
             for key, one in invocation(ctx).main().main.mailboxes.items()
         ]  # fmt: skip

@@ -49,7 +49,7 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "sla": "The SLA of cases made here, where neither contact nor organisation has one.",
         "unmatched": "What happens to mail that no rule matches.",
         "accept_automatic": "Whether mail made by machines (alerts, invoices) may open cases here; else it is held.",
-        "acknowledge": "The template of the automatic first answer; none for none.",
+        "acknowledge": "The template of the automatic first answer, or the mapping below; none for none.",
         "notify": "none: agents get no notifications of this mailbox's cases.",
         "match_organisation": "Whether the sender's domain finds the organisation.",
         "create_contact": "Whether an unknown sender becomes a contact.",
@@ -62,6 +62,12 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "bcc": "Addresses that get a copy of each public answer from here.",
         "status_word": "The word that a customer asks for their open cases with; none for none.",
         "imap": "Accounts to fetch from, one or a list.",
+    },
+    "Acknowledge": {
+        "template": "Its template; none for none.",
+        "after": "How long it waits before it goes out.",
+        "unless_answered": "Whether it is not sent where the case was answered or ended while it waited.",
+        "outside": "Other templates by calendar: for mail that comes while that calendar is closed.",
     },
     "Imap": {
         "host": "The IMAP server.",

@@ -6,6 +6,7 @@ The rule files have their models in `settings.rule_models`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -98,6 +99,24 @@ class Imap(Model):
         return self
 
 
+class Acknowledge(Model):
+    """The automatic first answer: a template alone, or with when it goes out and which it is outside working hours."""
+
+    template: Annotated[str, BeforeValidator(formats.none_word)] = "acknowledgement"
+    after: Duration = timedelta()
+    unless_answered: bool = True
+    outside: dict[str, str] = Field(default_factory=dict)
+
+    def at(self, closed: Collection[str]) -> str:
+        """The template while these calendars are closed: that of the first of them, else the usual one."""
+        return next((template for calendar, template in self.outside.items() if calendar in closed), self.template)
+
+
+def _template_alone(value: Any) -> Any:
+    """`acknowledge: received` is short for `acknowledge: {template: received}`."""
+    return value if isinstance(value, dict | Acknowledge) else {"template": value}
+
+
 class Mailbox(Model):
     """A group email account: its addresses, and the defaults of cases made there."""
 
@@ -109,7 +128,7 @@ class Mailbox(Model):
     sla: str | None = None
     unmatched: Literal["case", "hold", "discard"] = "case"
     accept_automatic: bool = False
-    acknowledge: Annotated[str, BeforeValidator(formats.none_word)] = "acknowledgement"
+    acknowledge: Annotated[Acknowledge, BeforeValidator(_template_alone, json_schema_input_type=str | Acknowledge)] = Acknowledge()
     notify: Annotated[Literal["default", "none"], BeforeValidator(formats.none_word)] = "default"
     match_organisation: bool = True
     create_contact: bool = True

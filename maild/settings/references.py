@@ -72,7 +72,18 @@ def _main(value: dict[str, Any]) -> Found:
         yield from _one("group", mailbox.get("group"), (*path, "group"))
         yield from _one("sla", mailbox.get("sla"), (*path, "sla"))
         yield from _one("category", mailbox.get("category"), (*path, "category"))
-        yield from _one("template", mailbox.get("acknowledge"), (*path, "acknowledge"), skip=frozenset({"none"}))
+        yield from _acknowledge(mailbox.get("acknowledge"), (*path, "acknowledge"))
+
+
+def _acknowledge(value: Any, path: Path) -> Found:
+    if not isinstance(value, dict):
+        yield from _one("template", value, path, skip=frozenset({"none"}))
+        return
+    yield from _one("template", value.get("template"), (*path, "template"), skip=frozenset({"none"}))
+    outside = value.get("outside")
+    for calendar, template in outside.items() if isinstance(outside, dict) else ():
+        yield (*path, "outside", calendar), "calendar", str(calendar), True
+        yield from _one("template", template, (*path, "outside", calendar), skip=frozenset({"none"}))
 
 
 def _directory(value: dict[str, Any]) -> Found:

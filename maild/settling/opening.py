@@ -162,7 +162,9 @@ def _answer_automatically(
     follow_up_of: Case | None, known: bool,
 ) -> None:  # fmt: skip
     mailbox = matter.office.settings.main.mailboxes[case.mailbox]
-    template = decision.reply or ("follow_up" if follow_up_of and mailbox.acknowledge != "none" else mailbox.acknowledge)
+    usual = mailbox.acknowledge.at(matter.office.closed_calendars(matter.entry.received_at))
+    template = decision.reply or ("follow_up" if follow_up_of and usual != "none" else usual)
+    later = None if decision.reply or not mailbox.acknowledge.after else matter.now + mailbox.acknowledge.after
     if matter.kind is MessageKind.AGENT:
         template = "none"
     to = contact or (Contact(0, address.name, (address.email,)) if address else None)
@@ -171,7 +173,7 @@ def _answer_automatically(
     why = why if known else "the sender is not known in the case"
     said = automatic_answers.acknowledge(
         matter.desk, case, to, matter.message, template=template, why_not=why, authentication=matter.reading.authentication,
-        previous=follow_up_of.number if follow_up_of else None, found=decision.found,
+        previous=follow_up_of.number if follow_up_of else None, found=decision.found, not_before=later,
     )  # fmt: skip
     matter.trace["answer"] = {"template": template, "why_not": said}
 

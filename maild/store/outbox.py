@@ -268,6 +268,14 @@ def by_message_id(connection: Connection, message_id: str) -> OutboxEntry | None
     return entries(connection, [number])[0] if number is not None else None
 
 
+def waiting_acknowledgements(connection: Connection, case: int) -> list[int]:
+    """The numbers of a case's automatic first answers that have not left."""
+    query = select(outbox.c.id).where(
+        outbox.c.case_number == case, outbox.c.kind == OutgoingKind.ACKNOWLEDGEMENT.value, outbox.c.state == OutboxState.PENDING.value
+    )
+    return list(connection.execute(query).scalars())
+
+
 def held_since(connection: Connection, since: datetime) -> set[str]:
     """Why mails that were put in since then wait for approval."""
     query = select(outbox.c.reason).distinct().where(outbox.c.state == OutboxState.HELD.value, outbox.c.created_at >= since)

@@ -112,7 +112,8 @@ def of_json(decision: Mapping[str, Any], facts: Facts, settings: Settings) -> Ou
     if mailbox is not None:
         values.setdefault("group", mailbox.group)
         values.setdefault("category", mailbox.category)
-        values.setdefault("reply", "follow_up" if facts.follow_up_of and mailbox.acknowledge != "none" else mailbox.acknowledge)
+        usual = mailbox.acknowledge.at(facts.outside)
+        values.setdefault("reply", "follow_up" if facts.follow_up_of and usual != "none" else usual)
         person = (facts.contact.sla if facts.contact else "") or (facts.organisation.sla if facts.organisation else "")
         values.setdefault("sla", person or mailbox.sla)
     raised = named.get("raise_priority")

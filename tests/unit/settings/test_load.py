@@ -48,7 +48,7 @@ def test_the_shipped_configuration_has_no_faults() -> None:
 
 def test_three_keys_are_enough(tmp_path: Path) -> None:
     settings = load(main(tmp_path))
-    assert settings.main.mailboxes["support"].acknowledge == "none"
+    assert settings.main.mailboxes["support"].acknowledge.template == "none"
     assert settings.rules == ()
     assert settings.directory.users == {}
 
