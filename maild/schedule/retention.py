@@ -6,13 +6,15 @@ are cases that have been closed for so long. That each mail came, and where it w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from maild.log import get_logger
+from maild.schedule.effects import Done
 from maild.settings.models import Retention
+from maild.settings.values import lasting
 from maild.store import erasure, spool
 from maild.store.alone import alone
 from maild.store.unit_of_work import Store
@@ -25,24 +27,45 @@ A_SWEEP = 2000  # of each kind
 
 def sweep(store: Store, kept: Retention, now: datetime) -> int:
     """Remove what is older than it is to be kept, at most so much of each kind; returns how much was removed."""
-    mails = _each(store, kept.raw, now, lambda connection, before: spool.drop_raw(connection, before, limit=BATCH))
-    held = _each(store, kept.held, now, lambda connection, before: spool.erase_held(connection, before, limit=BATCH))
-    cases = _each(
-        store, kept.closed_cases, now,
-        lambda connection, before: erasure.delete_closed(connection, before, "retention", now, limit=BATCH),
-    )  # fmt: skip
+
+    def delete_cases(connection: Connection, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            erasure.delete_case(connection, number, "retention", now)
+
+    mails = _each(store, kept.raw, now, spool.old_raw, spool.drop_raw)
+    held = _each(store, kept.held, now, spool.old_held, spool.erase_held)
+    cases = _each(store, kept.closed_cases, now, erasure.closed_cases, delete_cases)
     if mails or held or cases:
         log.info("retention.ended", mails=mails, held=held, cases=cases)
     return mails + held + cases
 
 
-def _each(store: Store, age: timedelta | None, now: datetime, remove: Callable[[Connection, datetime], int]) -> int:
+def foretold(store: Store, kept: Retention, until: datetime) -> list[Done]:
+    """What will have been removed by then of what is there now: a line for each of the three."""
+    found = []
+    with store.read() as connection:
+        for name, age, old, said in (
+            ("raw", kept.raw, spool.old_raw, "the bytes of {} mails as they came are removed"),
+            ("held", kept.held, spool.old_held, "{} held mails are removed"),
+            ("closed_cases", kept.closed_cases, erasure.closed_cases, "{} closed cases are removed with all their mail"),
+        ):
+            count = len(old(connection, until - age)) if age is not None else 0
+            if age is not None and count:
+                found.append(Done(until, None, "retention", said.format(count), f"retention.{name} is {lasting(age)}"))
+    return found
+
+
+def _each(
+    store: Store, age: timedelta | None, now: datetime, old: Callable[[Connection, datetime, int], list[int]],
+    remove: Callable[[Connection, Sequence[int]], None],
+) -> int:  # fmt: skip
     done = 0
     while age is not None and done < A_SWEEP:
         with store.write() as connection:
             alone(connection, "sweep", "retention")
-            found = remove(connection, now - age)
-        done += found
-        if found < BATCH:
+            found = old(connection, now - age, BATCH)
+            remove(connection, found)
+        done += len(found)
+        if len(found) < BATCH:
             break
     return done

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from maild.cases import workflows as plans
 from maild.office import Office, open_office
-from maild.schedule import absent, beats, digests, stays
+from maild.schedule import absent, beats, digests, retention, stays
 from maild.schedule.acting import day
 from maild.schedule.effects import Done
 from maild.schedule.ticker import next_fire
@@ -36,9 +36,10 @@ def run(
             with copy.write() as connection:
                 installation.resume(connection, "workflows", "simulate", now)
             office = open_office(settings, installation.ensure_key(copy, now))
-            return _through(copy, office, now, until, progress)
+            done = _through(copy, office, now, until, progress)
         finally:
             copy.close()
+    return done + retention.foretold(store, settings.main.retention, until)
 
 
 def _through(

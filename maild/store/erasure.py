@@ -136,19 +136,16 @@ def delete_case(connection: Connection, number: int, by: str, now: datetime) -> 
     return counts
 
 
-def delete_closed(connection: Connection, before: datetime, by: str, now: datetime, *, limit: int) -> int:
-    """Delete cases that were closed before then; returns how many. One that others were merged into goes after those."""
+def closed_cases(connection: Connection, before: datetime, limit: int | None = None) -> list[int]:
+    """The numbers of cases that were closed before then; one that others were merged into comes after those are gone."""
     other = cases.alias()
-    numbers = connection.execute(
+    query = (
         select(cases.c.number)
         .where(cases.c.status == Status.CLOSED.value, cases.c.closed_at < before,
                ~exists().where(other.c.merged_into == cases.c.number))
         .order_by(cases.c.closed_at, cases.c.number)
-        .limit(limit)
-    ).scalars().all()
-    for number in numbers:
-        delete_case(connection, number, by, now)
-    return len(numbers)
+    )
+    return list(connection.execute(query.limit(limit)).scalars())
 
 
 def _blank(connection: Connection, theirs: Theirs, addresses: Sequence[str], why: str, now: datetime) -> None:

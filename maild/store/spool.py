@@ -418,34 +418,41 @@ def compress(connection: Connection, before: datetime, *, limit: int = 50) -> in
     return len(rows)
 
 
-def drop_raw(connection: Connection, before: datetime, *, limit: int) -> int:
-    """Let the bytes of mail go that was done before then, where its case is closed or it is in none; returns of how many."""
+def old_raw(connection: Connection, before: datetime, limit: int | None = None) -> list[int]:
+    """The mail (seq) that ended before then and has its bytes still, where its case is closed or it is in none."""
     open_case = exists().where(cases.c.number == spool.c.case_number, cases.c.status != Status.CLOSED.value)
-    seqs = connection.execute(
+    query = (
         select(raw_messages.c.seq)
         .join_from(raw_messages, spool, raw_messages.c.seq == spool.c.seq)
-        .where(spool.c.done_at < before, raw_messages.c.encoding != GONE, ~open_case)
+        .where(spool.c.done_at < before, spool.c.state.in_([SpoolState.DONE.value, SpoolState.DEAD.value]),
+               raw_messages.c.encoding != GONE, ~open_case)
         .order_by(raw_messages.c.seq)
-        .limit(limit)
-    ).scalars().all()
+    )  # fmt: skip
+    return list(connection.execute(query.limit(limit)).scalars())
+
+
+def drop_raw(connection: Connection, seqs: Sequence[int]) -> None:
+    """Let the bytes of these mails go; all else of them stays."""
     connection.execute(update(raw_messages).where(raw_messages.c.seq.in_(seqs)).values(raw=b"", encoding=GONE))
-    return len(seqs)
 
 
-def erase_held(connection: Connection, before: datetime, *, limit: int) -> int:
-    """Remove mail that came before then and is still held, but for what a rule holds until a later day; returns how many."""
-    seqs = connection.execute(
+def old_held(connection: Connection, before: datetime, limit: int | None = None) -> list[int]:
+    """The mail (seq) that came before then and is still held, but for what a rule holds until a later day."""
+    query = (
         select(spool.c.seq)
         .where(among(spool.c.state, _KEPT), spool.c.state == SpoolState.HELD.value, spool.c.received_at < before,
                spool.c.held_until.is_(None))
         .order_by(spool.c.seq)
-        .limit(limit)
-    ).scalars().all()
+    )  # fmt: skip
+    return list(connection.execute(query.limit(limit)).scalars())
+
+
+def erase_held(connection: Connection, seqs: Sequence[int]) -> None:
+    """Remove held mail that nobody decided about."""
     for seq in seqs:
         erase(connection, seq)
     why = {"disposition": None, "reason": "was held for as long as held mail is kept"}
     connection.execute(update(spool).where(spool.c.seq.in_(seqs)).values(why))
-    return len(seqs)
 
 
 def erase(connection: Connection, seq: int) -> None:

@@ -13,7 +13,7 @@ from maild.desk import Desk
 from maild.model.case import Status
 from maild.model.outbox import PartRef
 from maild.model.spool import SpoolState
-from maild.schedule import retention
+from maild.schedule import retention, simulate
 from maild.settings.models import Retention
 from maild.store import audit, cases, decided
 from maild.store.unit_of_work import Store
@@ -45,6 +45,23 @@ def sweep(room: Room, *, days: float, **kept: float) -> int:
 def audited(room: Room) -> list[object]:
     with room.store.read() as connection:
         return list(audit.run(connection)[1])
+
+
+def test_simulate_foretells_what_will_be_removed(store: Store, rooms: Callable[..., Room]) -> None:
+    room = rooms(store, rules=HOLD, main={"retention": {"raw": "30d", "held": "10d", "closed_cases": "60d"}})
+    close(room, room.receive(mail()).case)
+    room.receive(mail(subject="odd"))
+
+    def foretold(days: float) -> list[str]:
+        done = simulate.run(room.office.settings, room.store, room.now, room.now + timedelta(days=days))
+        return [one.action for one in done if one.by == "retention"]
+
+    assert foretold(9) == []
+    assert foretold(11) == ["1 held mails are removed"]
+    assert foretold(61) == [
+        "the bytes of 1 mails as they came are removed", "1 held mails are removed",
+        "1 closed cases are removed with all their mail",
+    ]  # fmt: skip
 
 
 def test_without_a_value_everything_is_kept(room: Room) -> None:
@@ -82,7 +99,8 @@ def test_held_mail_that_nobody_decided_about_is_removed(room: Room) -> None:
     old = room.receive(mail(subject="odd one"))
     room.now += timedelta(days=20)
     young = room.receive(mail(subject="odd two"))
-    assert sweep(room, days=11, held=30) == 1
+    assert sweep(room, days=5, raw=1) == 0  # its bytes are not to be decided without
+    assert sweep(room, days=6, held=30) == 1
     entry = room.entry(old.id)
     assert (entry.state, entry.subject, entry.raw) == (SpoolState.ERASED, "", b"")
     assert entry.reason == "was held for as long as held mail is kept"
