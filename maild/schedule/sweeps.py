@@ -21,6 +21,7 @@ from maild.settings.models import Settings
 from maild.store import cases, installation, outbox, people, schema, spool
 from maild.store.unit_of_work import Store
 
+QUOTED = 60  # lines of an answer that could not be delivered
 COMPRESS_AFTER = timedelta(hours=1)
 
 
@@ -37,7 +38,9 @@ def delivery_failed(
     desk = Desk(office, connection, now)
     contact = people.contact(connection, case.contact_id) if case.contact_id else None
     who = desk.hears(case, "bounce", cases.followers_of(connection, case.number))
-    desk.notify(case, contact, "bounce", who, text=text, internal=True, reason=shown[:300])
+    written = entry.message.text.splitlines()[:QUOTED] if entry.message.kind.written_by_person else ()
+    back = "".join(f"\n> {line}" for line in written)  # whoever wrote it need not look for it
+    desk.notify(case, contact, "bounce", who, text=f"{text}\n{back}" if back else text, internal=True, reason=shown[:300])
 
 
 def compress(store: Store, now: datetime) -> int:
