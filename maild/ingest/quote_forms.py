@@ -73,6 +73,7 @@ _ORIGINAL = re2.compile(
     r"původní (zpráva|e-?mail)|(исходное|оригинальное|первоначальное) (сообщение|письмо)|оригінальне повідомлення|вихідне повідомлення|orijinal (mesaj|ileti)|özgün ileti|原始邮件|原始郵件|原始信息|回复的原邮件|原邮件|元のメッセージ|元のメール|オリジナルメッセージ|원본 (메시지|메일|이메일)|원래 메시지|original"
     r")\**\s*[-_=*—–‐]{2,}"
 )
+_RUN_ON = re2.compile(r"(.{10,300}?[>)\]].{0,40}?:)\s{2,}\S")
 _FORWARDED = re2.compile(
     r"(?i)^[\s>*]{0,8}(?:[-_=*—–]{2,}\s*)?\**("
     r"forwarded (message|mail|by .{1,80})|begin forwarded message|weitergeleitete (nachricht|e-?mail)|anfang der weitergeleiteten (nachricht|e-mail)|beginn der weitergeleiteten nachricht|message (transféré|réexpédié)e?|début du message (transféré|réexpédié)|"
@@ -125,6 +126,11 @@ def is_original_separator(line: str) -> bool:
     if line[:1] in _DRAWN and _ABOVE_LINE.match(line):
         return True
     return (_begins(line) and bool(_ORIGINAL.match(line))) or (line[:2] in ("--", "__") and bool(_DASHED.match(line)) and bool(_ADDRESSED.search(line) or _DATED.search(line)))
+
+
+def is_bare_original(line: str) -> bool:
+    """``Original Message`` without the drawn line around it; a quoted mail only where its header is right below."""
+    return len(line) < 60 and line[:1] == " " and bool(_ORIGINAL.match(f"--{line.strip()}--"))
 
 
 def is_forward_separator(line: str) -> bool:
@@ -190,14 +196,21 @@ def _tells_the_day(joined: str) -> bool:
     return bool(days) and (len(numbers) > 1 or bool(times))
 
 
+def _alone(line: str) -> str:
+    """An attribution without the quoted text that Yahoo on phones puts behind it, in the same line after a gap."""
+    line = line[:MAX_LINE].strip()
+    said = _RUN_ON.match(line) if _begins(line) and "@" in line else None
+    return said[1] if said and _is_attribution(said[1]) else line
+
+
 def _joined_length(lines: list[str], at: int) -> int:
     """How many lines from ``at`` read as one attribution when they are joined; 0 for none."""
-    first = lines[at][:MAX_LINE].strip()
+    first = _alone(lines[at])
     if not first or (first[-1] not in ":：" and not (_begins(first) and _STARTS.match(first)) and not ("@" in first and _WITH_ADDRESS.search(first)) and not (":" in first and _TIME.search(first) and _DATED.search(first))):
         return 0
     joined = ""
     for count, line in enumerate(lines[at : at + 6], 1):
-        part = line[:MAX_LINE].strip()
+        part = _alone(line) if count == 1 else line[:MAX_LINE].strip()
         if count > 1 and is_quoted(line):
             part = part.lstrip("> ")  # "> wrote:" is what is left of a broken line
             if not part.lower().startswith("wrote"):
@@ -247,7 +260,7 @@ def is_certain_attribution(lines: list[str]) -> bool:
 
     "On 12.05. your colleague wrote:" can be somebody's own sentence, of which nothing may be cut; "I wrote" is one.
     """
-    joined = " ".join(line[:MAX_LINE].strip() for line in lines)
+    joined = " ".join(_alone(line) for line in lines)
     if _FIRST_PERSON.search(joined):
         return False
     return bool(_ADDRESSED.search(joined) or (_STARTS.match(joined) and _TIME.search(joined)))

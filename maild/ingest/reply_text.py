@@ -18,6 +18,7 @@ from maild.ingest.quote_forms import (
     as_read,
     attribution_length,
     header_block_length,
+    is_bare_original,
     is_certain_attribution,
     is_forward_separator,
     is_list_footer,
@@ -245,6 +246,8 @@ def _quoted_header(lines: list[str], at: int, under_rule: bool) -> int:
     if is_original_separator(lines[at]):
         below = next((n for n in range(at + 1, min(at + 4, len(lines))) if lines[n].strip()), len(lines))
         return below - at + header_block_length(lines, below, True) if below < len(lines) and label_of(lines[below]) else 1
+    if is_bare_original(lines[at]) and at + 1 < len(lines) and label_of(lines[at + 1]) == "from":
+        return 1 + header_block_length(lines, at + 1, True)
     if under_rule or label_of(lines[at]):
         return header_block_length(lines, at, under_rule)
     return notes_block_length(lines, at) if at + 1 < len(lines) and lines[at + 1][:1].isdigit() else 0

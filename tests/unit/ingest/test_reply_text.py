@@ -316,3 +316,20 @@ def test_a_dated_sentence_right_above_an_undated_attribution_stays() -> None:
     assert new_text("On Monday, 3 March 2025 your driver came.\nJo wrote:\n> hi there\n> you\n", "") == "On Monday, 3 March 2025 your driver came."
     wrapped = "Fine.\n\nOn Mon, 3 Mar 2025 at 10:00 a.m.\nJo Doe wrote:\n> hi there\n"
     assert new_text(wrapped, "") == "Fine."
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        "  On Mon, Nov 23, 2026 at 10:00, Help Desk<desk@help.example> wrote:   Dear Jo,\nwhich one?\n",
+        "  Original Message  \nFrom: Help Desk\nSent: Monday, November 23, 2026 10:00\nTo: jo@home.example\nSubject: Which one?\n\nDear Jo,\nwhich one?\n",
+    ],
+    ids=["Yahoo on phones", "BlackBerry"],
+)
+def test_quotations_that_begin_without_a_line_of_their_own(quoted: str) -> None:
+    assert new_text(f"The blue one.\n\n{quoted}", "") == "The blue one."
+
+
+@pytest.mark.parametrize("own", ["On Monday you told me <x@y.example>:  blue is out of stock", "  Original Message\nis what the button says."])
+def test_sentences_that_look_alike_are_kept(own: str) -> None:
+    assert new_text(f"Hello,\n{own}\nWhat now?", "") == f"Hello,\n{own}\nWhat now?"
