@@ -42,12 +42,15 @@ _log = logging.getLogger(__name__)
 
 
 def parse(raw: bytes) -> Message:
-    """Read a mail. Never raises: what is wrong stands in ``defects``, and what could be read is there.
+    """Read a mail. No bytes make it raise: what is wrong stands in ``defects``, and what could be read is there.
 
-    In: the bytes as they came. Out: a Message whose strings are all valid UTF-8 without NUL.
+    In: the bytes as they came. Out: a Message whose strings are all valid UTF-8 without NUL. Raises ImportError where the
+    installation is not whole: that is no fault of the mail, which must not become an empty case.
     """
     try:
         return _message(raw)
+    except ImportError:
+        raise
     except Exception as error:  # bytes from outside must never stop a message; the raw bytes are kept anyway
         _log.debug("a mail could not be read", exc_info=True)
         return _salvaged(raw, f"parse: {type(error).__name__}")

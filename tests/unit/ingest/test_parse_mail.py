@@ -177,6 +177,15 @@ def test_defects_are_data() -> None:
     assert "charset: 'zlib' is not known" in found
 
 
+def test_an_installation_that_is_not_whole_is_no_fault_of_the_mail(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(raw: bytes) -> None:
+        raise ModuleNotFoundError("chardet")
+
+    monkeypatch.setattr(module, "_message", broken)
+    with pytest.raises(ModuleNotFoundError):
+        parse(b"From: Jo <a@b.example>\n\nThe text")
+
+
 def test_a_fault_of_our_own_still_gives_the_mail(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(raw: bytes) -> None:
         raise RuntimeError("no")
