@@ -1,4 +1,4 @@
-"""This is where an agent looks at cases by mail: `#show`, `#list`, `#search`, `#get`, `#why`, `#help`. Nothing is changed.
+"""This is where an agent looks at cases by mail: `#show`, `#list`, `#search`, `#history`, `#get`, `#why`, `#help`. Nothing is changed.
 
 Each returns text for one mail to the agent, cut to what a person reads, and the attachments that go with it.
 """
@@ -18,7 +18,7 @@ from maild.errors import CaseError, NoSuchCase
 from maild.model.case import Case
 from maild.model.outbox import PartRef
 from maild.outbound.words import duration
-from maild.store import agents, cases, clocks, spool
+from maild.store import agents, cases, clocks, people, spool
 from maild.store.agents import MailedTo
 
 ROWS = 50  # cases in a list
@@ -40,6 +40,8 @@ def answer(desk: Desk, user: str, case: Case | None, about: MailedTo | None, com
             return _list(desk, user, command.word), ()
         case "search":
             return _rows(desk, user, {"words": command.text.split(), "newest": True}), ()
+        case "history":
+            return _history(desk, user, case, command.addresses), ()
         case "get":
             if case is None or command.number is None:
                 raise CaseError("#get needs a case: answer one of its mails")
@@ -114,8 +116,22 @@ def _list(desk: Desk, user: str, which: str) -> str:
         case "group":
             groups = sorted(rights_of(desk.office.settings, user).groups)
             return _rows(desk, user, {"group": groups, "status": unfinished}) if groups else "you are in no group"
+        case "waiting":
+            filters = {"status": ["wait_for_customer", "wait_for_third_party"]}
+            groups = sorted(rights_of(desk.office.settings, user).groups)
+            own = [case.number for case, _, _ in cases.search(desk.connection, filters | {"assignee": [user]})]
+            theirs = [case.number for case, _, _ in cases.search(desk.connection, filters | {"group": groups})] if groups else []
+            return _rows(desk, user, {"numbers": {*own, *theirs}})
         case _:
             return _rows(desk, user, {"numbers": clocks.overdue(desk.connection, desk.now), "status": unfinished})
+
+
+def _history(desk: Desk, user: str, case: Case | None, named: Sequence[str]) -> str:
+    contact = people.contact(desk.connection, case.contact_id) if case is not None and case.contact_id else None
+    address = named[0] if named else contact.email if contact is not None else ""
+    if not address:
+        raise CaseError("#history needs an address: #history jo@acme.example")
+    return f"{address}:\n{_rows(desk, user, {'contact': address, 'newest': True})}"
 
 
 def _rows(desk: Desk, user: str, filters: dict[str, Any]) -> str:

@@ -208,6 +208,10 @@ def _one_address(command: Command, rest: str) -> Command | str:
     return replace(command, addresses=found)
 
 
+def _maybe_address(command: Command, rest: str) -> Command | str:
+    return _one_address(command, rest) if rest else command
+
+
 def _contact(command: Command, rest: str) -> Command | str:
     word, _, more = rest.partition(" ")
     if word.casefold() in {"add", "is"}:
@@ -352,10 +356,12 @@ TABLE: tuple[Spec, ...] = (
     Spec("use", "#use TEMPLATE", "the answer is a template's text, with yours above it", _BEFORE, _words),
     Spec("remind", "#remind 3d [TEXT]", "reminds you (tomorrow, friday, 2026-12-01 14:00 are understood, too)", _BEFORE, _later, text=True),
     Spec("show", "#show [12]", "the whole case, by mail", _ASKS, _maybe_number, needs_case=False),
-    Spec("list", "#list [mine|group|overdue]", "your cases, your groups', those past due", _ASKS,
-         _one_of("mine", "group", "overdue", words={"my": "mine", "groups": "group", "late": "overdue"}, empty="mine"),
+    Spec("list", "#list [mine|group|waiting|overdue]", "your cases, your groups', those of both that wait for somebody, those past due", _ASKS,
+         _one_of("mine", "group", "waiting", "overdue", words={"my": "mine", "groups": "group", "late": "overdue"}, empty="mine"),
          needs_case=False),
     Spec("search", "#search WORDS", "cases that have all the words", _ASKS, _needed, needs_case=False),
+    Spec("history", "#history [jo@acme.example]", "all cases of an address, or of this case's contact, newest first", _ASKS, _maybe_address,
+         needs_case=False, whole=True),
     Spec("get", "#get 2", "an attachment", _ASKS, _number),
     Spec("why", "#why", "why the mail went where it went", _ASKS, _nothing),
     Spec("help", "#help", "this table", _ASKS, _free, needs_case=False),

@@ -801,6 +801,27 @@ def test_commands_without_a_case_are_refused_and_questions_are_answered(trusting
     assert trusting.room.numbers() == [1]
 
 
+def test_history_lists_every_case_of_a_person_newest_first(trusting: Team) -> None:
+    trusting.room.receive(mail("The phone is dead.", sender="jo@home.example", subject="The phone"))
+    trusting.sent()
+    assert trusting.new("#history jo@home.example", subject="x").disposition == "commands"
+    (answer,) = trusting.sent()
+    text = answer.message.text
+    assert text.index("The phone") < text.index("It does not work")
+    trusting.new("#history nobody@acme.example", subject="x")
+    assert "no cases" in trusting.sent()[0].message.text
+
+
+def test_list_waiting_shows_what_waits_for_somebody(trusting: Team) -> None:
+    trusting.new("#list waiting", subject="x")
+    assert "no cases" in trusting.sent()[0].message.text
+    assert trusting.alice("#wait", headers=[PROVEN]).disposition == "commands"
+    assert trusting.case()["status"] == "wait_for_customer"
+    trusting.sent()
+    trusting.new("#list waiting", subject="x")
+    assert "wait_for_customer" in trusting.sent()[0].message.text
+
+
 def test_an_answer_already_given_is_kept_and_sent_to_nobody(trusting: Team) -> None:
     """EspoCRM's and Vtiger's Bcc: the agent wrote to the customer directly, with the group address on Cc."""
     entry = trusting.new("Dear Sue,\n\nas discussed.", to="Sue Roe <sue@acme.example>", headers=["Cc: support@example.com"], subject="Offer")
