@@ -4,7 +4,7 @@ limits), and the acknowledgement with what it promises and suggests.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -77,7 +77,7 @@ def _pull_breaker(desk: Desk, reason: str) -> None:
 def acknowledge(
     desk: Desk, case: Case, contact: Contact | None, message: Message, *, template: str, why_not: str,
     authentication: Authentication, previous: int | None = None, found: Mapping[str, Any] | None = None,
-    not_before: datetime | None = None,
+    not_before: datetime | None = None, refused: Sequence[str] = (),
 ) -> str:  # fmt: skip
     """Send the automatic first answer, or write down why there is none; returns that reason ('' when sent)."""
     if desk.silent or template == "none":
@@ -96,7 +96,10 @@ def acknowledge(
             to=(Address(contact.name, contact.email),), language=contact.language or mailbox.language or "",
             names=desk.names(
                 case, contact, message, found=dict(found or {}),
-                event={"previous": previous or 0, "due_at": _expected(desk, case), "faqs": _answers_to(desk, message)},
+                event={
+                    "previous": previous or 0, "due_at": _expected(desk, case), "faqs": _answers_to(desk, message),
+                    "refused": list(refused),
+                },
             ),
             about_subject=subject, title=case.title, parent_id=message.message_id,
             parent_references=message.references or message.in_reply_to[:1],

@@ -64,7 +64,7 @@ def message(row: Any) -> dict[str, Any]:
         "at": instant(row.at),
         "text": row.text,
         "attachments": [
-            {"name": a["name"], "type": a["type"], "size": a["size"], **({"decoration": True} if a.get("decoration") else {})}
+            {"name": a["name"], "type": a["type"], "size": a["size"], **{word: True for word in ("decoration", "refused") if a.get(word)}}
             for a in row.attachments
         ],
     }

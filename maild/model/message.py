@@ -104,6 +104,12 @@ class Attachment:
     content_id: str = ""
     decoration: bool = False
 
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """What kind of file it is, as endings: that of its name, and exe for a program of Windows by any name."""
+        _, dot, last = self.name.lower().rpartition(".")
+        return (*((last,) if dot else ()), *(("exe",) if self.detected == "application/x-msdownload" else ()))
+
 
 @dataclass(frozen=True, slots=True)
 class Part:

@@ -51,6 +51,7 @@ DEFAULTS: Mapping[str, Any] = {
         "charts": (),  # {title, picture}: picture is the address of an <img>
         "notices": (),  # {tag, title, status, assignee, happened: {type, actor, text, at}}, a case each
         "faqs": (),  # {question, answer}
+        "refused": (),  # kinds of attachments that are not taken: exe, js
         "links": (),  # {name, url}
         "clock": "",  # first_response, next_response, resolution
         "percent": 0,
@@ -125,6 +126,7 @@ SAMPLE: Mapping[str, Any] = {
         "charts": ({"title": "Mail and cases a day", "picture": "cid:chart1@maild"},),
         "notices": ({"tag": "[#123]", "title": "Damaged phone", "status": "open", "assignee": "alice",
                      "happened": ({"type": "answer", "actor": "Jo Doe", "text": "It is cracked.", "at": _AT},)},),
+        "refused": ("exe",),
         "faqs": ({"question": "What if the display is cracked?", "answer": "We change it within a week."},),
         "links": ({"name": "Take", "url": "mailto:support@example.com?subject=%5B%23123%5D&body=%23take"},),
         "clock": "resolution", "percent": 80, "policy": "Standard", "due_at": _AT, "previous": 99, "behalf": "",

@@ -60,8 +60,12 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "private": "Whether colleagues of a customer are kept out of their cases.",
         "banners": "Patterns of lines that mail servers put on top (`[EXTERNAL]`): cut before anything reads the text.",
         "bcc": "Addresses that get a copy of each public answer from here.",
+        "attachments": "Which attachments are kept back.",
         "status_word": "The word that a customer asks for their open cases with; none for none.",
         "imap": "Accounts to fetch from, one or a list.",
+    },
+    "Attachments": {
+        "refuse": "Endings (exe, js): such attachments are kept, but not passed on; agents and the customer are told.",
     },
     "Acknowledge": {
         "template": "Its template; none for none.",

@@ -37,6 +37,12 @@ def domain(text: str) -> str:
     return text
 
 
+def ending(text: str) -> str:
+    if not re.match(r"\.?\w{1,12}\Z", text):
+        raise ValueError(f"{text!r} is no ending of a file's name\nwrite exe, js, docm")
+    return text.lower().lstrip(".")
+
+
 def zone(text: str) -> str:
     try:
         zoneinfo.ZoneInfo(text)

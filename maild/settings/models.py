@@ -99,6 +99,12 @@ class Imap(Model):
         return self
 
 
+class Attachments(Model):
+    """Which attachments are not passed on: by the ending of their name, or what their bytes are."""
+
+    refuse: Annotated[tuple[Annotated[str, AfterValidator(formats.ending)], ...], OneOrMore] = ()
+
+
 class Acknowledge(Model):
     """The automatic first answer: a template alone, or with when it goes out and which it is outside working hours."""
 
@@ -139,6 +145,7 @@ class Mailbox(Model):
     private: bool = False
     banners: Annotated[tuple[str, ...], OneOrMore] = ()
     bcc: Addresses = ()
+    attachments: Attachments = Attachments()
     status_word: Annotated[str, BeforeValidator(formats.none_word)] = "status"
     imap: Annotated[tuple[Imap, ...], OneOrMore] = ()
 

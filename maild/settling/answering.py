@@ -95,6 +95,7 @@ def _reply_on_answer(matter: Matter, decision: Decision, case: Case, contact: Co
     said = automatic_answers.acknowledge(
         matter.desk, case, contact, matter.message, template=decision.reply or "none", why_not=why,
         authentication=matter.reading.authentication, found=decision.found,
+        refused=sorted(set(matter.refused.values())),
     )  # fmt: skip
     matter.trace["answer"] = {"template": decision.reply, "why_not": said}
 

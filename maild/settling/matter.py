@@ -113,14 +113,27 @@ class Matter:
     def marks(self) -> list[str]:
         """What an agent should know before believing this mail."""
         reading = self.reading
-        return remarks.marks(self.message, reading.identity, reading.authentication, self.entry.mail_from)
+        found = remarks.marks(self.message, reading.identity, reading.authentication, self.entry.mail_from)
+        return [*found, *(f"kept back: {said}; maild message show {self.entry.id}" for said in self._kept_back())]
+
+    @cached_property
+    def refused(self) -> dict[int, str]:
+        """The attachments (by part, with the ending) that people outside sent and this mailbox does not take."""
+        box = self.office.settings.main.mailboxes.get(self.entry.mailboxes[0]) if self.entry.mailboxes else None
+        if box is None or not box.attachments.refuse or self.kind is MessageKind.AGENT:
+            return {}
+        kinds = [(one.part, next((end for end in one.endings if end in box.attachments.refuse), "")) for one in self.message.attachments]
+        return {part: kind for part, kind in kinds if kind}
+
+    def _kept_back(self) -> list[str]:
+        return [f"{one.name} ({self.refused[one.part]} is not taken here)" for one in self.message.attachments if one.part in self.refused]
 
     def part_refs(self) -> tuple[PartRef, ...]:
         """The attachments worth sending along, as places in the stored mail."""
         return tuple(
             PartRef(self.entry.id, a.part, a.name, a.type, a.size, a.inline, a.content_id)
             for a in self.message.attachments
-            if not a.decoration
+            if not a.decoration and a.part not in self.refused
         )
 
     def concerned(self, case: Case, event: str, decision: Decision) -> list[str]:
@@ -168,7 +181,7 @@ class Matter:
                 "subject": message.subject, "text": text,
                 "attachments": [
                     {"name": a.name, "type": a.type, "size": a.size, "sha256": a.sha256, "part": a.part, "inline": a.inline,
-                     "decoration": a.decoration}
+                     "decoration": a.decoration, **({"refused": True} if a.part in self.refused else {})}
                     for a in message.attachments
                 ],
                 "at": self.entry.received_at,
@@ -177,6 +190,8 @@ class Matter:
         named = [one for one in self.reading.keys.ids if not self.office.is_our_id(one)]
         cases.remember_ids(self.connection, case.number, [message.message_id], named)
         remarks.remember_pictures(self.connection, message, self.author, case.number)
+        if self.refused:
+            self.tell_notes(case, [f"kept back: {said}" for said in self._kept_back()])
         if stream:
             words = self.words or message.new_text or message.text
             if message.encrypted:

@@ -174,6 +174,7 @@ def _answer_automatically(
     said = automatic_answers.acknowledge(
         matter.desk, case, to, matter.message, template=template, why_not=why, authentication=matter.reading.authentication,
         previous=follow_up_of.number if follow_up_of else None, found=decision.found, not_before=later,
+        refused=sorted(set(matter.refused.values())),
     )  # fmt: skip
     matter.trace["answer"] = {"template": template, "why_not": said}
 
