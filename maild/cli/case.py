@@ -37,7 +37,7 @@ def _reading(group: typer.Typer) -> None:
     @group.command("list")
     def list_(
         ctx: typer.Context,
-        status: Words = None, group_: Annotated[list[str] | None, typer.Option("--group")] = None,
+        status: Words = None, group_: Annotated[list[str] | None, typer.Option("--group", help="May be given several times.")] = None,
         assignee: Words = None, mine: Annotated[bool, typer.Option("--mine", help="Assigned to you.")] = False,
         contact: Annotated[str | None, typer.Option(help="An address, or a part of a name.")] = None,
         organisation: Words = None, mailbox: Words = None, category: Words = None, priority: Words = None, tag: Words = None,
@@ -46,7 +46,7 @@ def _reading(group: typer.Typer) -> None:
         search: Annotated[str | None, typer.Option(help="Words in title, summary or messages.")] = None,
         sort: Annotated[Sort, typer.Option(help="What comes first.")] = Sort.NUMBER,
         reverse: Annotated[bool, typer.Option("--reverse", help="The other way round.")] = False,
-        limit: Annotated[int | None, typer.Option(min=1)] = None,
+        limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
         csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
         json: Json = False,
     ) -> None:  # fmt: skip
@@ -72,7 +72,7 @@ def _reading(group: typer.Typer) -> None:
     @group.command()
     def search(
         ctx: typer.Context, words: Annotated[list[str], typer.Argument(help="All of these words.")],
-        limit: Annotated[int | None, typer.Option(min=1)] = None, json: Json = False,
+        limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None, json: Json = False,
     ) -> None:  # fmt: skip
         """Find cases by words in their title, summary, contact or messages."""
         _print_list(invocation(ctx), {"words": words, "limit": limit}, json=json)

@@ -30,7 +30,7 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
     @group.command("list")
     def list_(
         ctx: typer.Context, status: Annotated[Standing | None, typer.Option(help="Only these.")] = None,
-        category: Annotated[str, typer.Option()] = "", json: Json = False,
+        category: Annotated[str, typer.Option(help="Only of this one.")] = "", json: Json = False,
     ) -> None:  # fmt: skip
         """Questions and answers."""
         from maild.store import faq
@@ -66,9 +66,9 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
 
     @group.command()
     def edit(
-        ctx: typer.Context, number: Entry, question: Annotated[str | None, typer.Option()] = None,
+        ctx: typer.Context, number: Entry, question: Annotated[str | None, typer.Option(help="What customers ask.")] = None,
         answer: Annotated[str | None, typer.Option(help="- reads standard input.")] = None,
-        category: Annotated[str | None, typer.Option()] = None,
+        category: Annotated[str | None, typer.Option(help="Any word.")] = None,
     ) -> None:  # fmt: skip
         """Change question, answer or category."""
         values = {"question": question, "answer": None if answer is None else words_of(answer), "category": category}

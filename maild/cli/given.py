@@ -12,7 +12,7 @@ import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Number = Annotated[int, typer.Argument(help="The case's number.")]
-Words = Annotated[list[str] | None, typer.Option()]
+Words = Annotated[list[str] | None, typer.Option(help="May be given several times.")]
 
 
 def split(values: list[str] | None) -> list[str]:

@@ -40,7 +40,7 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
             show.table(columns, [(r["id"], r["state"], r["case"], r["kind"], ", ".join(r["to"]), r["subject"], r["attempts"], r["next_at"], r["reason"]) for r in rows])  # fmt: skip
 
     @group.command("show")
-    def show_(ctx: typer.Context, number: Annotated[int, typer.Argument()], json: Json = False) -> None:
+    def show_(ctx: typer.Context, number: Annotated[int, typer.Argument(help="Of `maild outbox list`.")], json: Json = False) -> None:
         """Show one mail to be sent, with its headers and text."""
         from maild.store import outbox
 
@@ -69,7 +69,7 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
 
     @group.command()
     def approve(
-        ctx: typer.Context, ids: Annotated[list[int] | None, typer.Argument()] = None,
+        ctx: typer.Context, ids: Annotated[list[int] | None, typer.Argument(help="Numbers of `maild outbox list`.")] = None,
         all_: Annotated[bool, typer.Option("--all", help="All that are held.")] = False,
     ) -> None:  # fmt: skip
         """Let held mails go out."""

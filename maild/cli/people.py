@@ -75,7 +75,7 @@ def _organisations(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None
         _print(rows(ctx), json)
 
     @group.command("show")
-    def show_(ctx: typer.Context, name: Annotated[str, typer.Argument()], json: Json = False) -> None:
+    def show_(ctx: typer.Context, name: Annotated[str, typer.Argument(help="As the list shows it.")], json: Json = False) -> None:
         """Show one organisation."""
         _one(rows(ctx), "name", name, "organisation", json)
 
@@ -352,7 +352,7 @@ def _directory(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
         _list_and_show(group, rows, what)
 
     @users.command("permissions")
-    def permissions(ctx: typer.Context, user: Annotated[str, typer.Argument()], json: Json = False) -> None:
+    def permissions(ctx: typer.Context, user: Annotated[str, typer.Argument(help="A user of directory.yaml.")], json: Json = False) -> None:
         """What a user may see and command, by their role and groups."""
         from maild.cases.permissions import TABLE, Which, rights_of
 
@@ -375,7 +375,7 @@ def _directory(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
 
     @users.command("away")
     def away(
-        ctx: typer.Context, user: Annotated[str, typer.Argument()],
+        ctx: typer.Context, user: Annotated[str, typer.Argument(help="A user of directory.yaml.")],
         until: Annotated[str | None, typer.Option(help="The last day, 2026-12-01; without it the user is back.")] = None,
     ) -> None:  # fmt: skip
         """Say that a user is away until a day; round robin and least busy pass over them."""
@@ -417,5 +417,5 @@ def _list_and_show(group: typer.Typer, rows: Callable[[typer.Context], list[dict
         _print(rows(ctx), json)
 
     @group.command("show", help=f"Show one {what}.")
-    def show_(ctx: typer.Context, name: Annotated[str, typer.Argument()], json: Json = False) -> None:
+    def show_(ctx: typer.Context, name: Annotated[str, typer.Argument(help="As the list shows it.")], json: Json = False) -> None:
         _one(rows(ctx), what, name, what, json)

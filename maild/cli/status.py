@@ -54,7 +54,7 @@ def register(app: typer.Typer) -> None:
     def pause(
         ctx: typer.Context, what: Annotated[list[str], typer.Argument(help="automatic | outbox | workflows | mailbox NAME | everything")],
         for_: Annotated[str | None, typer.Option("--for", help="How long: 2h, 1d. Without it, until resumed.")] = None,
-        reason: Annotated[str, typer.Option("--reason")] = "",
+        reason: Annotated[str, typer.Option("--reason", help="Shown by `maild status`.")] = "",
     ) -> None:  # fmt: skip
         """Stop a part; mail is always accepted."""
         from maild import clock

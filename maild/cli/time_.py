@@ -182,7 +182,8 @@ def _sla(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
 
     @group.command("try")
     def try_(
-        ctx: typer.Context, policy: str, priority: str,
+        ctx: typer.Context, policy: Annotated[str, typer.Argument(help="Of sla.yaml.")],
+        priority: Annotated[str, typer.Argument(help="urgent, high, medium or low.")],
         at: Annotated[str, typer.Argument(help='When the case begins: "2026-12-23 16:00", in the calendar\'s zone.')] = "now",
         json: Json = False,
     ) -> None:  # fmt: skip
@@ -220,7 +221,8 @@ def _sla(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
 
     @calendars.command("show")
     def show_(
-        ctx: typer.Context, name: str, month: Annotated[str, typer.Argument(help="2026-12; this month by default.")] = "",
+        ctx: typer.Context, name: Annotated[str, typer.Argument(help="Of sla.yaml.")],
+        month: Annotated[str, typer.Argument(help="2026-12; this month by default.")] = "",
         json: Json = False,
     ) -> None:  # fmt: skip
         """Print the working hours of each day of a month."""

@@ -22,9 +22,10 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
 
     @group.command("list")
     def list_(
-        ctx: typer.Context, user: Annotated[str | None, typer.Option()] = None,
+        ctx: typer.Context, user: Annotated[str | None, typer.Option(help="Whose.")] = None,
         mine: Annotated[bool, typer.Option("--mine", help="Your own.")] = False,
-        case: Annotated[int | None, typer.Option()] = None, organisation: Annotated[str | None, typer.Option()] = None,
+        case: Annotated[int | None, typer.Option(help="On this case.")] = None,
+        organisation: Annotated[str | None, typer.Option(help="For this organisation.")] = None,
         since: Since = None, month: Annotated[str | None, typer.Option(help="2026-11")] = None, json: Json = False,
     ) -> None:  # fmt: skip
         """Time spent, oldest first."""
@@ -41,8 +42,9 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
 
     @group.command()
     def export(
-        ctx: typer.Context, user: Annotated[str | None, typer.Option()] = None,
-        case: Annotated[int | None, typer.Option()] = None, organisation: Annotated[str | None, typer.Option()] = None,
+        ctx: typer.Context, user: Annotated[str | None, typer.Option(help="Whose.")] = None,
+        case: Annotated[int | None, typer.Option(help="On this case.")] = None,
+        organisation: Annotated[str | None, typer.Option(help="For this organisation.")] = None,
         since: Since = None, month: Annotated[str | None, typer.Option(help="2026-11")] = None,
         csv: Annotated[bool, typer.Option("--csv", help="CSV, which is what it is anyway without --json.")] = True,
         json: Json = False,
