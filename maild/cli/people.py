@@ -226,7 +226,7 @@ def _contacts(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
             data = erasure.export(connection, contact)
             for one in data.pop("accepted"):
                 entry = spool.find(connection, one)
-                if entry is not None:
+                if entry is not None and entry.raw:
                     archive.writestr(f"mails/{one}.eml", entry.raw)
             archive.writestr("data.json", json.dumps(data, indent=2, default=str, ensure_ascii=False))
         show.line(f"{file}: {len(data['cases'])} cases, {len(data['messages'])} messages")
