@@ -15,12 +15,13 @@ import smtplib
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import format_datetime, formataddr, parsedate_to_datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -550,12 +551,18 @@ def _case(case: Mapping[str, Any], name: str) -> list[str]:
             value = [f"{one['name'] or ''} <{one['email']}> {one['role']}" for one in value]
         if value not in (None, "", [], {}, 0, False):
             lines.append(f"{key}: {value!r}" if not isinstance(value, str) else f"{key}: {value}")
-    for entry in case["stream"]:
+    for entry in _in_turn(case["stream"]):
         public = "public" if entry["public"] else "internal"
         first, *rest = entry["text"].splitlines() or [""]
         lines.append(f"  {entry['at'][5:16].replace('T', ' ')} {entry['type']} {public} {entry['actor']}: {_steady(first)}".rstrip())
         lines += [f"      {_steady(line)}".rstrip() for line in rest]
     return lines
+
+
+def _in_turn(stream: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The stream as it stands; of one instant the word on who is away comes last, which another daemon may have sent."""
+    for _, entries in groupby(stream, key=lambda entry: entry["at"]):
+        yield from sorted(entries, key=lambda entry: entry["text"].startswith("absent: "))
 
 
 def _mail(place: int, one: Received, places: Mapping[str, int]) -> list[str]:
