@@ -32,6 +32,8 @@ def _print(rows: list[dict[str, Any]], json: bool) -> None:
 
 
 def _flat(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else "" if value is None else str(value)
 
 

@@ -16,6 +16,9 @@ from typing import Any
 import typer
 
 WIDEST = 60  # characters that a cell may take from every other row
+GAP = 2  # between columns
+SHORT = 12  # no column gets less, if it needs as much
+WORD = 24  # a word up to here is not broken
 SHOWN = 200  # characters of a cell on a terminal
 
 
@@ -94,6 +97,7 @@ def _shown(value: object) -> str:
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A plain table on stdout, fitted to the terminal, where very long cells are cut. Without rows stdout stays empty.
 
+    A terminal too narrow for it does without the columns that are empty; one too narrow for short words gets whole lines.
     Off a terminal nothing is cut: a very long cell pushes what is right of it, and widens no other row.
     """
     cells = [[_shown(cell) for cell in row] for row in rows]
@@ -104,16 +108,32 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     if not sys.stdout.isatty():
         _wide_table([list(columns), *cells])
         return
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    console = Console(highlight=False)
+    whole = [list(columns), *([cell if len(cell) <= SHOWN else f"{cell[: SHOWN - 1]}…" for cell in row] for row in cells)]
+    if sum(_widest(column) + GAP for column in zip(*whole, strict=True)) - GAP > console.width:
+        filled = [at for at in range(len(columns)) if any(row[at] for row in cells)]
+        whole = [[row[at] for at in filled] for row in whole]
+    least = [min(_widest(column), max(SHORT, *(min(cell_len(word), WORD) for cell in column for word in cell.split() or [""]))) for column in zip(*whole, strict=True)]
+    if sum(width + GAP for width in least) - GAP > console.width:
+        _wide_table(whole)
+        return
     drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        drawn.add_column(name, overflow="fold")
-    for row in cells:
-        drawn.add_row(*(Text(cell if len(cell) <= SHOWN else f"{cell[: SHOWN - 1]}…") for cell in row))
-    Console(highlight=False).print(drawn)
+    for name, width in zip(whole[0], least, strict=True):
+        drawn.add_column(name, overflow="fold", min_width=width)
+    for row in whole[1:]:
+        drawn.add_row(*map(Text, row))
+    console.print(drawn)
+
+
+def _widest(column: Iterable[str]) -> int:
+    from rich.cells import cell_len
+
+    return max(map(cell_len, column))
 
 
 def records(rows: Sequence[Mapping[str, object]]) -> None:

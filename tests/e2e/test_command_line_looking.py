@@ -102,9 +102,9 @@ def test_everything_is_paused_and_goes_on_at_once(shop: Daemon) -> None:
     shop.maild("resume", "everything", status=1)
 
 
-def on_a_terminal(shop: Daemon, *words: str) -> tuple[int, str]:
+def on_a_terminal(shop: Daemon, *words: str, columns: int = 80) -> tuple[int, str]:
     main, other = pty.openpty()
-    env = {name: value for name, value in shop.environment.items() if name != "NO_COLOR"} | {"TERM": "xterm"}
+    env = {name: value for name, value in shop.environment.items() if name != "NO_COLOR"} | {"TERM": "xterm", "COLUMNS": str(columns)}
     done = subprocess.run(
         [sys.executable, "-m", "maild", "--config", str(shop.config), *words], stdout=other, stderr=other, env=env, check=False
     )
@@ -125,6 +125,16 @@ def test_an_empty_list_says_so_on_a_terminal_and_nothing_to_a_program(shop: Daem
     for command in (("case", "list", "--status", "closed"), ("workflow",), ("faq",)):
         assert on_a_terminal(shop, *command) == (0, "nothing to list\r\n"), command
         assert shop.maild(*command).stdout == b""
+
+
+@pytest.mark.parametrize("columns", [40, 60, 100, 200])
+def test_a_list_breaks_no_words_however_narrow_the_terminal_is(shop: Daemon, columns: int) -> None:
+    rows = shop.json("case", "list")
+    status, said = on_a_terminal(shop, "case", "list", columns=columns)
+    assert (status, bool(rows)) == (0, True)
+    for row in rows:
+        for name in ("number", "status", "priority", "group", "assignee"):
+            assert row[name] is None or str(row[name]) in said, name
 
 
 def test_every_command_is_listed_by_help(shop: Daemon) -> None:
