@@ -71,8 +71,8 @@ def save(desk: Desk, change: CaseChange, *, retime: bool = True) -> Case:
 
 def _leave_out_acknowledgement(desk: Desk, case: Case) -> None:
     """Who has an answer needs no word any more that the mail has arrived (`mailboxes.*.acknowledge.unless_answered`)."""
-    wanted = desk.office.settings.main.mailboxes[case.mailbox].acknowledge
-    if not wanted.after or not wanted.unless_answered:
+    box = desk.office.settings.main.mailboxes.get(case.mailbox)  # None: taken out of maild.yaml since
+    if box is None or not box.acknowledge.after or not box.acknowledge.unless_answered:
         return
     why = "the case was answered or ended before the acknowledgement went out"
     for number in outbox.waiting_acknowledgements(desk.connection, case.number):

@@ -288,7 +288,7 @@ class PostOffice:
             Tick("backlog", timedelta(seconds=1), in_thread(self._look_at_backlog)),
             Tick("held mail", timedelta(minutes=1), in_thread(lambda now: held.sweep(self.store, office, now))),
             Tick("sign-ins", timedelta(hours=1), in_thread(lambda now: fetching.tell_of_expiry(self.store, office, now))),
-            Tick("retention", timedelta(hours=1), in_thread(lambda now: retention.sweep(self.store, self.settings.main.retention, now))),
+            Tick("retention", timedelta(hours=1), in_thread(lambda now: retention.keep_to(self.store, self.settings.main.retention, now))),
             Tick("compress", timedelta(minutes=5), in_thread(lambda now: sweeps.compress(self.store, now))),
             Tick("metrics", timedelta(seconds=30), in_thread(self._metrics_file)),
         ]

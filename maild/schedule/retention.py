@@ -15,7 +15,7 @@ from maild.log import get_logger
 from maild.schedule.effects import Done
 from maild.settings.models import Retention
 from maild.settings.values import lasting
-from maild.store import erasure, spool
+from maild.store import erasure, installation, spool
 from maild.store.alone import alone
 from maild.store.unit_of_work import Store
 
@@ -23,6 +23,28 @@ log = get_logger("retention")
 
 BATCH = 20  # cases or mails a transaction
 A_SWEEP = 2000  # of each kind
+A_DAY = timedelta(days=1)
+_HOURS = "retention_hours"
+
+
+def keep_to(store: Store, kept: Retention, now: datetime) -> int:
+    """Sweep where the clock can be believed; called every hour. Returns how much was removed.
+
+    A clock that is years ahead would remove all that there is. So nothing is removed before the hours have followed each
+    other for a day: after a start, a longer downtime, or a clock that was set.
+    """
+    if kept == Retention() or not _steady(store, now):
+        return 0
+    return sweep(store, kept, now)
+
+
+def _steady(store: Store, now: datetime) -> bool:
+    with store.write() as connection:
+        first, last = (datetime.fromisoformat(one) for one in (installation.get_meta(connection, _HOURS) or f"{now.isoformat()} {now.isoformat()}").split())
+        if not timedelta() <= now - last <= A_DAY:
+            first = now
+        installation.set_meta(connection, _HOURS, f"{first.isoformat()} {now.isoformat()}")
+    return now - first >= A_DAY
 
 
 def sweep(store: Store, kept: Retention, now: datetime) -> int:

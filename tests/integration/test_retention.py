@@ -127,3 +127,25 @@ def test_more_than_fits_into_one_transaction_goes_in_one_sweep(room: Room) -> No
     for number in range(retention.BATCH + 1):
         close(room, room.receive(mail(str(number), subject=f"Case {number}")).case)
     assert sweep(room, days=31, raw=30) == retention.BATCH + 1
+
+
+def test_nothing_is_removed_by_a_clock_that_cannot_be_believed(room: Room) -> None:
+    held = room.receive(mail(subject="odd"))
+    kept = Retention.model_validate({"held": timedelta(days=30)})
+
+    def hours(count: int) -> int:
+        done = 0
+        for _ in range(count):
+            room.now += timedelta(hours=1)
+            done += retention.keep_to(room.store, kept, room.now)
+        return done
+
+    assert hours(30) == 0
+    right = room.now
+    room.now += timedelta(days=3650)
+    assert hours(23) == 0  # set right within a day
+    room.now = right
+    assert hours(48) == 0
+    assert room.entry(held.id).raw
+    room.now += timedelta(days=31)
+    assert hours(30) == 1
