@@ -281,10 +281,12 @@ def reply(
         contact = next((Contact(0, name, (address,)) for address, name, role in taking if role == "contact"), None)
     if contact is None or not contact.email:
         raise CaseError(f"case {case.number} has no contact to answer; give it one: maild case set {case.number} contact=…")
-    others = [
-        Address(name, address) for address, name, role in taking
-        if role == "cc" and not desk.office.addresses.user_of(address) and not desk.office.addresses.mailbox_of(address)
+    outside = [
+        (Address(name, address), role) for address, name, role in taking
+        if not desk.office.addresses.user_of(address) and not desk.office.addresses.mailbox_of(address)
     ]  # fmt: skip
+    others = [one for one, role in outside if role == "cc"]
+    unseen = [one.email for one, role in outside if role == "bcc"]
     for one in cc:
         people.add_participant(desk.connection, case.number, one.email, one.name)
     last = [row for row in cases.messages_of(desk.connection, case.number) if row.public]
@@ -294,7 +296,7 @@ def reply(
         Draft(
             kind=OutgoingKind.ANSWER, template="answer", mailbox=case.mailbox, case=case.number, title=case.title,
             to=(Address(contact.name, contact.email),), cc=tuple(dict.fromkeys([*others, *cc])),
-            bcc=tuple(mailbox.bcc), language=contact.language or mailbox.language or "",
+            bcc=tuple(dict.fromkeys([*mailbox.bcc, *unseen])), language=contact.language or mailbox.language or "",
             names=desk.names(
                 case, contact,
                 agent={"name": agent.name if agent else "", "signature": agent.signature if agent else ""},

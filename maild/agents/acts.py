@@ -30,7 +30,7 @@ _ACTS: dict[str, Callable[[Work, Command], None]] = {
     "priority": traits.priority, "category": traits.category, "sla": traits.sla, "title": traits.title, "set": traits.set_,
     "tag": traits.tag, "channel": traits.channel, "billable": traits.billable, "service": traits.service,
     "time": timekeeping.time_, "timer": timekeeping.timer_, "remind": timekeeping.remind, "away": timekeeping.away_,
-    "cc": belonging.cc, "contact": belonging.contact, "follow": belonging.follow, "unfollow": belonging.unfollow,
+    "cc": belonging.cc, "bcc": belonging.cc, "contact": belonging.contact, "follow": belonging.follow, "unfollow": belonging.unfollow,
     "merge": belonging.merge, "link": belonging.link, "split": belonging.split_,
     "ask": asking.ask, "faq": asking.faq_, "use": asking.use_,
 }  # fmt: skip

@@ -25,14 +25,15 @@ def outsider(work: Work, address: str) -> str:
     return address
 
 
-def join(work: Work, address: str, name: str = "") -> bool:
+def join(work: Work, address: str, name: str = "", role: str = "cc") -> bool:
     """Someone outside takes part from now on; returns whether they did not before."""
     folded = fold_address(outsider(work, address))
     if any(one == folded for one, _, _ in people.participants_of(work.desk.connection, work.case.number)):
         return False
-    people.add_participant(work.desk.connection, work.case.number, address, name)
+    people.add_participant(work.desk.connection, work.case.number, address, name, role)
     work.journal.joined.append(folded)
-    work.stream(StreamType.CONTACT, f"{address} takes part", email=address)
+    unseen = ", unseen by the others" if role == "bcc" else ""
+    work.stream(StreamType.CONTACT, f"{address} takes part{unseen}", email=address)
     return True
 
 
@@ -47,18 +48,18 @@ def leave(work: Work, address: str) -> None:
     if role is None:
         raise CaseError(f"{address} takes no part in case {work.case.number}")
     people.remove_participant(work.desk.connection, work.case.number, folded)
-    work.journal.left.append((folded, name))
+    work.journal.left.append((folded, name, role))
     work.stream(StreamType.CONTACT, f"{address} takes no part any more", email=address)
     work.lines.append(f"{address} takes no part any more")
 
 
 def cc(work: Work, command: Command) -> None:
-    """`#cc`: they take part: answers go to them too; with a minus no longer."""
+    """`#cc`, `#bcc`: they take part: answers go to them too, as a blind copy with `#bcc`; with a minus no longer."""
     for address in command.word.split():
         leave(work, address)
     for address in command.addresses:
-        new = join(work, address)
-        work.lines.append(f"{address} takes part" if new else f"{address} takes part already")
+        new = join(work, address, role=command.name)
+        work.lines.append(f"{address} takes part{', unseen' if command.name == 'bcc' else ''}" if new else f"{address} takes part already")
 
 
 def contact(work: Work, command: Command) -> None:

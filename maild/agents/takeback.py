@@ -39,7 +39,7 @@ class Journal:
     unfollowed: list[str] = field(default_factory=list)
     linked: list[int] = field(default_factory=list)
     joined: list[str] = field(default_factory=list)
-    left: list[tuple[str, str]] = field(default_factory=list)
+    left: list[tuple[str, str, str]] = field(default_factory=list)
     service: Mapping[str, Any] | None = None
     service_set: bool = False
     answer: int | None = None
@@ -184,8 +184,8 @@ def _rows_back(desk: Desk, number: int, changes: Mapping[str, Any]) -> list[str]
     for address in changes["joined"]:
         people.remove_participant(connection, number, address)
         told.append(f"{address} takes no part")
-    for address, name in changes.get("left", ()):
-        people.add_participant(connection, number, address, name)
+    for address, name, *role in changes.get("left", ()):
+        people.add_participant(connection, number, address, name, *role)
         told.append(f"{address} takes part")
     if changes["service_set"]:
         timelogs.set_service(connection, number, changes["service"])

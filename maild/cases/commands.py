@@ -344,6 +344,7 @@ TABLE: tuple[Spec, ...] = (
     Spec("timer", "#timer start|pause|resume|stop", "your stop-watch on this case", _BEFORE,
          _one_of("start", "pause", "resume", "stop")),
     Spec("cc", "#cc sue@acme.example [-jo@acme.example]", "they take part: answers go to them too; with a minus no longer", _BEFORE, _cc),
+    Spec("bcc", "#bcc boss@acme.example [-jo@acme.example]", "the same, but nobody sees it", _BEFORE, _cc, whole=True),
     Spec("contact", "#contact add jo@home.example", "another address of the same person", _BEFORE, _contact),
     Spec("follow", "#follow", "you hear of all that happens", _BEFORE, _nothing),
     Spec("unfollow", "#unfollow", "you no longer do", _BEFORE, _nothing),

@@ -334,9 +334,9 @@ def add_participant(connection: Connection, number: int, email: str, name: str, 
 
 
 def remove_participant(connection: Connection, number: int, email: str) -> None:
-    """Someone on the Cc of a case takes no part any more."""
+    """Someone on the Cc or Bcc of a case takes no part any more."""
     connection.execute(
         delete(participants).where(
-            participants.c.case_number == number, participants.c.email == fold_address(email), participants.c.role == "cc"
+            participants.c.case_number == number, participants.c.email == fold_address(email), participants.c.role != "contact"
         )
     )

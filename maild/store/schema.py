@@ -402,7 +402,7 @@ participants = Table(
     Column("case_number", Integer, ForeignKey("cases.number", ondelete="CASCADE"), nullable=False),
     Column("email", String(320), nullable=False, index=True),
     Column("name", Text, nullable=False),
-    Column("role", String(8), nullable=False),  # contact | cc
+    Column("role", String(8), nullable=False),  # contact | cc | bcc
     PrimaryKeyConstraint("case_number", "email"),
 )
 

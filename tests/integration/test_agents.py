@@ -801,6 +801,18 @@ def test_commands_without_a_case_are_refused_and_questions_are_answered(trusting
     assert trusting.room.numbers() == [1]
 
 
+def test_bcc_lets_somebody_take_part_whom_nobody_sees_until_they_are_taken_out(trusting: Team) -> None:
+    trusting.alice("#bcc boss@acme.example\n\nWe are looking into it.", headers=[PROVEN])
+    (answer,) = trusting.sent("answer")
+    assert set(answer.message.recipients) == {"jo@home.example", "boss@acme.example"}
+    assert not any("boss@" in value for _, value in answer.message.headers) and "boss@" not in answer.message.text
+    assert {"name": None, "email": "boss@acme.example", "role": "bcc"} in trusting.case()["contacts"]
+    trusting.alice("#bcc -boss@acme.example\n\nIt works again.", headers=[PROVEN])
+    assert trusting.sent("answer")[0].message.recipients == ("jo@home.example",)
+    trusting.alice("#undo", headers=[PROVEN])
+    assert {"name": None, "email": "boss@acme.example", "role": "bcc"} in trusting.case()["contacts"]
+
+
 def test_history_lists_every_case_of_a_person_newest_first(trusting: Team) -> None:
     trusting.room.receive(mail("The phone is dead.", sender="jo@home.example", subject="The phone"))
     trusting.sent()
