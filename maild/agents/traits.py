@@ -9,7 +9,7 @@ from maild.agents.work import Work, known
 from maild.cases.commands import Command
 from maild.errors import UnknownValue
 from maild.model.case import Channel, Priority, StreamType
-from maild.store import timelogs
+from maild.store import people, timelogs
 
 
 def priority(work: Work, command: Command) -> None:
@@ -23,6 +23,14 @@ def category(work: Work, command: Command) -> None:
     category = known(command.word, work.desk.office.settings.main.categories or ())
     work.change({"category": category})
     work.lines.append(f"category {category}")
+
+
+def organisation(work: Work, command: Command) -> None:
+    """`#organisation`: whose matter it is."""
+    imported = [one.name for one in people.all_organisations(work.desk.connection)]
+    name = known(command.word, [*work.desk.office.settings.directory.organisations, *imported])
+    work.change({"organisation": name})
+    work.lines.append(f"organisation {name}")
 
 
 def sla(work: Work, command: Command) -> None:

@@ -332,6 +332,7 @@ TABLE: tuple[Spec, ...] = (
     Spec("spam", "#spam", "closes it as spam", _AFTER, _nothing),
     Spec("priority", "#priority high", "urgent, high, medium or low", _BEFORE, _one_of(*Priority, words=PRIORITY_WORDS)),
     Spec("category", "#category sales", "sets the category", _BEFORE, _words),
+    Spec("organisation", "#organisation Acme Ltd", "whose matter it is", _BEFORE, _words, whole=True),
     Spec("sla", "#sla Gold", "sets the SLA", _BEFORE, _words),
     Spec("title", "#title WORDS", "sets the title", _BEFORE, _words),
     Spec("set", "#set order=7", "sets declared fields", _BEFORE, _pairs),

@@ -813,6 +813,13 @@ def test_bcc_lets_somebody_take_part_whom_nobody_sees_until_they_are_taken_out(t
     assert {"name": None, "email": "boss@acme.example", "role": "bcc"} in trusting.case()["contacts"]
 
 
+def test_organisation_says_whose_matter_a_case_is(trusting: Team) -> None:
+    trusting.alice("#organisation acme ltd", headers=[PROVEN])
+    assert trusting.case()["organisation"] == "Acme Ltd"
+    assert trusting.alice("#organisation Nobody Inc", headers=[PROVEN]).disposition == "returned"
+    assert "there is no organisation 'Nobody Inc'" in trusting.sent()[0].message.text
+
+
 def test_history_lists_every_case_of_a_person_newest_first(trusting: Team) -> None:
     trusting.room.receive(mail("The phone is dead.", sender="jo@home.example", subject="The phone"))
     trusting.sent()
