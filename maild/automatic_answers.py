@@ -129,7 +129,10 @@ def _answers_to(desk: Desk, message: Message) -> list[dict[str, str]]:
 
 
 def _expected(desk: Desk, case: Case) -> datetime | None:
-    """By when the customer can expect an answer: what the SLA promises, as long as it holds."""
+    """By when the customer can expect an answer: what the SLA promises them, as long as it holds."""
+    policy = desk.office.settings.sla.policies.get(case.sla or "")
+    if policy is None or not policy.told_customers:
+        return None
     known = desk.started.get(case.number)
     running = clocks.load(desk.connection, case.number) if known is None else known
     waiting = [

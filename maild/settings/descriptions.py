@@ -258,8 +258,8 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "pause_in": "Statuses in which the resolution clock stands still.",
         "targets": "Times by priority (urgent, high, medium, low).",
         "escalations": "What happens on the way to a breach and after it.",
-        "customer": "Whether customers may be told of it.",
-        "for": "customer or internal.",
+        "customer": "Whether customers are told its times.",
+        "for": "customer, or internal: its times are the team's own, and customers are not told.",
     },
     "Target": {
         "first_response": "Until the first public answer: m, h are working time, d working days.",

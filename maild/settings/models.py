@@ -445,6 +445,11 @@ class Policy(Model):
     customer: bool = True
     for_: Literal["customer", "internal"] = Field(default="customer", alias="for")
 
+    @property
+    def told_customers(self) -> bool:
+        """Whether its times may stand in mail to customers; those of an internal one are the team's own."""
+        return self.customer and self.for_ == "customer"
+
 
 class SlaYaml(Model):
     """sla.yaml: calendars and policies."""

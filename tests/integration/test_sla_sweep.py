@@ -286,6 +286,17 @@ def test_the_acknowledgement_says_by_when_to_expect_an_answer(room: Room) -> Non
     assert "You can expect an answer by Monday 23 November, 15:00." in answer.message.text  # Berlin
 
 
+@pytest.mark.parametrize("internal", [{"for": "internal"}, {"customer": False}])
+def test_times_of_an_internal_policy_are_not_told_to_customers(
+    store: Store, rooms: Callable[..., Room], internal: dict[str, Any]
+) -> None:
+    room = rooms(store, sla={"policies": {"Standard": SLA["policies"]["Standard"] | internal}})
+    number = room.receive(mail()).case
+    (answer,) = [entry for entry in room.fresh() if entry.message.kind == "acknowledgement"]
+    assert "You can expect an answer by" not in answer.message.text
+    assert number is not None and room.case(number)["sla_state"]["first_response"]["status"] == "pending"
+
+
 def test_a_group_that_gets_a_case_by_escalation_is_told(store: Store, rooms: Callable[..., Room]) -> None:
     step = {"at": "100%", "of": "first_response", "notify": ["manager"], "assign": {"group": "billing"}}
     support = {"members": ["alice", "bob"], "manager": "bob"}
