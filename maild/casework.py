@@ -158,13 +158,13 @@ def _handed_over(desk: Desk, before: Case, after: Case, actor: str) -> None:
     contact = people.contact(desk.connection, after.contact_id) if after.contact_id else None
     if after.assignee and after.assignee == before.assignee:
         return  # another group's case now, and still theirs
-    asked = [after.assignee] if after.assignee else desk.group_members(after.group)
+    asked = [after.assignee] if after.assignee else desk.told_of(after.group)
     told = desk.notify(after, contact, "assignment", asked, actor=actor, text=after.summary or after.title)
     if before.assignee:
         others = [before.assignee]
     elif after.assignee:
         heard = cases.told_of(desk.connection, after.number)
-        others = [one for one in desk.group_members(before.group) if one in heard]
+        others = [one for one in desk.told_of(before.group) if one in heard]
     else:
         others = []
     users = desk.office.settings.directory.users

@@ -140,18 +140,24 @@ class Desk:
         members = directory.groups[group].members if group and group in directory.groups else ()
         return [key for key in members if key in directory.users and directory.users[key].active]
 
+    def told_of(self, group: str | None) -> list[str]:
+        """Who hears what a group hears: its members, or its own address in their place."""
+        groups = self.office.settings.directory.groups
+        email = groups[group].email if group and group in groups else None
+        return [self.person(email)] if email else self.group_members(group)
+
     def hears(self, case: Case, event: str, followers: Sequence[str]) -> list[str]:
         """Who hears of an event by default (details.md, "Who hears by default"): users' keys and addresses."""
         users = self.office.settings.directory.users
         following = [one for one in followers if not one.startswith("group:")]
         for one in followers:
             if one.startswith("group:"):
-                following += self.group_members(one.removeprefix("group:"))
+                following += self.told_of(one.removeprefix("group:"))
         if event == "note":
             return following
         if event == "assignment":
             return [case.assignee] if case.assignee else []
-        responsible = [case.assignee] if case.assignee else self.group_members(case.group)
+        responsible = [case.assignee] if case.assignee else self.told_of(case.group)
         if event in {"rating", "released"}:
             return [case.assignee] if case.assignee else []
         if event == "new_case":
@@ -168,16 +174,16 @@ class Desk:
         for one in notify:
             match one:
                 case "assignee":  # nobody has it: then it is its group's
-                    found += [case.assignee] if case.assignee else self.group_members(case.group)
+                    found += [case.assignee] if case.assignee else self.told_of(case.group)
                 case "group":
-                    found += self.group_members(case.group)
+                    found += self.told_of(case.group)
                 case "manager":
                     manager = groups[case.group].manager if case.group and case.group in groups else None
                     found += [manager] if manager else list(self.office.settings.main.admins)
                 case "none":
                     pass
                 case _ if one in groups:
-                    found += self.group_members(one)
+                    found += self.told_of(one)
                 case _:
                     found.append(one)
         return list(dict.fromkeys(self.person(one) for one in found))

@@ -5,7 +5,7 @@ Each returns text for one mail to the agent, cut to what a person reads, and the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -70,17 +70,19 @@ def _show(desk: Desk, user: str, number: int, *, own: bool) -> str:
         raise CaseError(f"case {number} belongs to {case.group or 'another group'}; ask one of them, or your admins")
     shown = views.case(desk.connection, desk.office.settings, number, desk.now)
     assert shown is not None
-    return as_text(shown, desk.zone_of(user))
+    labels = {name: spec.label for name, spec in (desk.office.settings.main.fields or {}).items() if spec.label}
+    return as_text(shown, desk.zone_of(user), labels)
 
 
-def as_text(shown: dict[str, Any], zone: ZoneInfo) -> str:
-    """A case as `case show --json` has it, in words: its values, then what happened, newest last, by the clocks of ``zone``."""
+def as_text(shown: dict[str, Any], zone: ZoneInfo, labels: Mapping[str, str] | None = None) -> str:
+    """A case as `case show --json` has it, in words: its values, then what happened, newest last, by the clocks of ``zone``.
+    ``labels`` are what fields are called in mails."""
     contact = shown["contact"] or {}
     values: list[tuple[str, Any]] = [
         ("status", shown["status"]), ("priority", shown["priority"]), ("contact", contact.get("email")),
         ("organisation", shown["organisation"]), ("mailbox", shown["mailbox"]), ("group", shown["group"]),
         ("assignee", shown["assignee"]), ("category", shown["category"]), ("sla", shown["sla"]),
-        *_promises(shown["sla_state"], zone), ("tags", " ".join(shown["tags"])), *((name, value) for name, value in shown["fields"].items()),
+        *_promises(shown["sla_state"], zone), ("tags", " ".join(shown["tags"])), *(((labels or {}).get(name, name), value) for name, value in shown["fields"].items()),
         ("time spent", duration(shown["time_spent"]) if shown["time_spent"] else ""),
         ("summary", shown["summary"]), ("resolution", shown["resolution"]),
         *((link["type"].replace("_", " "), link["number"]) for link in shown["links"]),

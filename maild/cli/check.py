@@ -51,13 +51,13 @@ def check(
     target = path or ctx.obj.folder
     if fix:
         _fix(target)
-    settings, faults = _read(target, quick)
+    settings, faults, unused = _read(target, quick)
     lines: list[dict[str, Any]] = []
     if connect and settings is not None:
         from maild.cli.connect import attempts
 
         lines = [attempt.as_dict() for attempt in attempts(settings)]
-    _print(target, settings, faults, lines, format)
+    _print(target, settings, faults, unused, lines, format)
     wrong = [fault for fault in faults if strict or fault.severity == "error"]
     raise typer.Exit(1 if wrong or any(not line["ok"] for line in lines) else 0)
 
@@ -84,19 +84,20 @@ def _fix(target: Path) -> None:
             show.error(f"{document.file}:{edit.line}: {edit.path[-1]} is written {edit.now}")
 
 
-def _read(target: Path, quick: bool) -> tuple[Settings | None, Sequence[Fault]]:
-    """The settings (None for one file, or where there is a fault), and what was found."""
+def _read(target: Path, quick: bool) -> tuple[Settings | None, Sequence[Fault], list[str]]:
+    """The settings (None for one file, or where there is a fault), what was found, and the keys without effect yet."""
     from maild.settings import single
     from maild.settings.load import Reading
+    from maild.settings.unused import unused
 
     if str(target) == "-":
-        return None, single.check_text(typer.get_binary_stream("stdin").read())
+        return None, single.check_text(typer.get_binary_stream("stdin").read()), []
     if target.is_file():
         folder, name = single.within(target)
         if not single.belongs(folder, name):
-            return None, single.check_file(target)
-        _, found = _read(folder, quick)
-        return None, [fault for fault in found if Path(fault.file).absolute() == target.absolute()]
+            return None, single.check_file(target), []
+        _, found, _ = _read(folder, quick)
+        return None, [fault for fault in found if Path(fault.file).absolute() == target.absolute()], []
     try:
         reading = Reading(target)
     except OSError as error:
@@ -113,7 +114,7 @@ def _read(target: Path, quick: bool) -> tuple[Settings | None, Sequence[Fault]]:
             if name != TESTS or not any(fault.severity == "error" for fault in faults):
                 faults += (_named_alike(fault, target) for fault in _others(name)(settings))
     faults.sort(key=lambda fault: (fault.file, fault.line, fault.column))
-    return settings, faults
+    return settings, faults, unused({name: document.value for name, document in reading.documents.items()})
 
 
 def templates(settings: Settings) -> list[Fault]:
@@ -156,6 +157,7 @@ def _print(
     target: Path,
     settings: Settings | None,
     faults: Sequence[Fault],
+    unused: list[str],
     lines: list[dict[str, Any]],
     format: Format,
 ) -> None:
@@ -172,6 +174,7 @@ def _print(
                 "warnings": warnings,
                 "faults": [asdict(fault) for fault in faults],
                 "hash": settings.hash if settings else None,
+                "without_effect": unused,
                 "connections": lines,
             }
         )
@@ -188,6 +191,8 @@ def _print(
         print_fault(fault)
     for line in lines:
         show.line(f"{'ok   ' if line['ok'] else 'FAULT'} {line['what']}: {line['text']}")
+    if unused:
+        show.line(f"accepted, without effect in this version: {', '.join(unused)}")
     counted = ", ".join(
         f"{n} {word}{'' if n == 1 else 's'}"
         for n, word in ((errors, "error"), (warnings, "warning"), (len(refused), "connection fault")) if n

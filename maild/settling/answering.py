@@ -41,7 +41,7 @@ def answer(matter: Matter, decision: Decision, thread: Thread, others: Sequence[
         return matter.end("answer", case=case.number, event="case.updated")
     change = lifecycle.customer_wrote(
         case, matter.actor(), matter.now, moves=matter.history is None or case.status is not Status.CLOSED,
-        bare_thanks=not matter.message.attachments and _is_thanks(matter),
+        bare_thanks=only_thanks(matter),
         reopened_today=reopened_today, reopen_cap=matter.office.settings.main.cases.reopen.per_day,
     )  # fmt: skip
     case = casework.save(matter.desk, change)
@@ -77,6 +77,11 @@ def answer(matter: Matter, decision: Decision, thread: Thread, others: Sequence[
 
 def _thanked(matter: Matter, change: lifecycle.CaseChange) -> bool:
     return change.after.status is Status.RESOLVED and not change.events and _is_thanks(matter)
+
+
+def only_thanks(matter: Matter) -> bool:
+    """Whether the mail says thanks and nothing more, and such mail is to move nothing."""
+    return not matter.message.attachments and _is_thanks(matter)
 
 
 def _is_thanks(matter: Matter) -> bool:

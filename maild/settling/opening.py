@@ -118,7 +118,7 @@ def _contact(matter: Matter, decision: Decision, address: Address | None) -> Con
         organisation = matter.organisation(address.email)
         contact = Contact(
             id=0, name=values.get("name") or address.name, emails=(address.email,), phone=values.get("phone", ""),
-            language=values.get("language") or matter.message.language,
+            language=values.get("language") or (organisation.language if organisation else "") or matter.message.language,
             organisation=organisation.name if organisation else "",
         )  # fmt: skip
         return people.create_contact(matter.connection, contact, matter.now) if create else contact

@@ -148,8 +148,7 @@ def _as_any(matter: Matter, thread: Thread, mailbox: str, others: Sequence[str])
     if (by := _unwanted(matter)) is not None:
         return matter.end("discarded", reason=f"{by} wants no mail from this address (maild spool never)")
     follow_up_of: Case | None = None
-    closed = thread.case is not None and thread.case.status is Status.CLOSED
-    if closed and _may_open(matter) and matter.history is None:  # history joins its thread, closed or not
+    if thread.case is not None and _over(matter, thread.case) and _may_open(matter) and matter.history is None:  # history joins its thread, closed or not
         follow_up_of = _closed(matter, thread)
     known = facts.gather(matter, mailbox, thread, follow_up_of)
     matter.trace["facts"] = remember(known)  # for replay: what the message itself does not hold
@@ -179,17 +178,27 @@ def _may_open(matter: Matter) -> bool:
     return matter.by_hand or matter.classification.sort is not MachineSort.ANSWER
 
 
+def _over(matter: Matter, case: Case) -> bool:
+    """Whether an answer no longer goes on with this case: it is closed, or was resolved longer ago than
+    `cases.reopen.within`, and the answer is more than thanks."""
+    if case.status is not Status.RESOLVED:
+        return case.status is Status.CLOSED
+    within = matter.office.settings.main.cases.reopen.within
+    late = within is not None and case.resolved_at is not None and matter.entry.received_at - case.resolved_at > within
+    return late and not answering.only_thanks(matter)
+
+
 def _closed(matter: Matter, thread: Thread) -> Case:
-    """A closed case stays closed: its unclosed follow-up goes on, else a new one is made."""
+    """A case that is over stays so: its unclosed follow-up goes on, else a new one is made."""
     closed = thread.case
     assert closed is not None
     newer = cases.follow_up_of(matter.connection, closed.number, closed.contact_id)
     if newer is not None:
         thread.case = cases.get(matter.connection, newer, lock=True)
-        thread.signals.append(f"case {closed.number} is closed; its follow-up {newer} goes on")
+        thread.signals.append(f"case {closed.number} is {closed.status}; its follow-up {newer} goes on")
     else:
         thread.case = None
-        thread.signals.append(f"case {closed.number} is closed: a follow-up case is made")
+        thread.signals.append(f"case {closed.number} is {closed.status}: a follow-up case is made")
     return closed
 
 

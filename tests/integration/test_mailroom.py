@@ -1284,3 +1284,50 @@ def test_sla_a_breach_is_seen_when_looked_at(room: Room) -> None:
     assert state["first_response"]["status"] == "violated"
     assert state["first_response"]["due_at"] == "2026-11-23T14:00:00Z"
     assert room.case(1)["time_in_status"] == int(timedelta(hours=5).total_seconds())
+
+
+def test_an_answer_long_after_a_case_was_resolved_makes_a_follow_up_but_thanks_do_not(store: Store, rooms: Rooms) -> None:
+    room = rooms(store, main={"cases": {"reopen": {"within": "15d"}}})
+    number = room.receive(mail("It smokes.")).case
+    assert number is not None
+    acknowledged = room.outgoing()[0].message.message_id
+    with store.write() as connection:
+        for status in (Status.OPEN, Status.RESOLVED):
+            case = cases.get(connection, number, lock=True)
+            assert case is not None
+            casework.change(Desk(room.office, connection, room.now), case, {"status": status}, "alice")
+    answers = [f"In-Reply-To: {acknowledged}"]
+    room.later(days=16)
+    assert room.receive(mail("Thank you!", headers=answers)).case == number
+    later = room.receive(mail("It smokes again, in the same place.", headers=answers))
+    assert (later.disposition, later.case == number) == ("follow_up", False)
+    assert room.case(number)["status"] == "resolved"
+
+
+def test_an_answer_within_the_time_reopens_it(store: Store, rooms: Rooms) -> None:
+    room = rooms(store, main={"cases": {"reopen": {"within": "15d"}}})
+    number = room.receive(mail("It smokes.")).case
+    assert number is not None
+    acknowledged = room.outgoing()[0].message.message_id
+    with store.write() as connection:
+        for status in (Status.OPEN, Status.RESOLVED):
+            case = cases.get(connection, number, lock=True)
+            assert case is not None
+            casework.change(Desk(room.office, connection, room.now), case, {"status": status}, "alice")
+    room.later(days=14)
+    room.receive(mail("It smokes again, in the same place.", headers=[f"In-Reply-To: {acknowledged}"]))
+    assert room.case(number)["status"] == "open"
+
+
+def test_a_groups_own_address_gets_what_its_members_would(store: Store, rooms: Rooms) -> None:
+    room = rooms(store, directory={"groups": {"support": {"email": "team@example.com"}}})
+    room.receive(mail())
+    told = [one.message.recipients for one in room.outgoing() if one.message.kind.value == "notification"]
+    assert told == [("team@example.com",)]
+
+
+def test_the_language_of_an_organisation_is_that_of_its_people(store: Store, rooms: Rooms) -> None:
+    room = rooms(store, directory={"organisations": {"Acme Ltd": {"language": "de"}}})
+    room.receive(mail("It smokes, please help me with the printer.", sender="Eve <eve@acme.example>"))
+    answer = next(one.message for one in room.outgoing() if one.message.kind.value == "acknowledgement")
+    assert "vielen Dank" in answer.text

@@ -123,6 +123,13 @@ def test_a_secret_in_the_file_is_not_repeated(run: Run, folder: Path) -> None:
     assert "geheim" not in result.output
 
 
+def test_keys_without_effect_are_told_in_one_line(run: Run, folder: Path) -> None:
+    text = "groups: {support: {members: [alice], name: The helpful}}\nusers: {alice: {name: Alice Ng, email: alice@example.com}}\n"
+    (folder / "directory.yaml").write_text(text)
+    result = run("check", folder)
+    assert "accepted, without effect in this version: directory.yaml: groups.*.name\n" in result.stdout
+
+
 def test_a_broken_template_is_a_fault(run: Run, folder: Path) -> None:
     (folder / "templates").mkdir()
     (folder / "templates" / "acknowledgement.txt.j2").write_text("Dear {{ contact.name\n")
