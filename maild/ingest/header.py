@@ -67,6 +67,14 @@ def leading_blank(data: bytes) -> int:
     return match.end() if match and _KNOWN.match(data, match.end()) else 0
 
 
+def size_of(raw: bytes) -> tuple[int, int]:
+    """How large the header of a mail is: its bytes, and its lines that begin a field."""
+    raw = line_ends(raw)
+    stop, _ = block_end(raw, 0, len(raw))
+    block = raw[:stop]
+    return stop, block.count(b"\n") - block.count(b"\n ") - block.count(b"\n\t")
+
+
 def fields(data: bytes, start: int, end: int) -> tuple[list[tuple[bytes, bytes]], int, list[str]]:
     """The fields of the block at ``start``: (names and values as they stand, place of the body, defects).
 

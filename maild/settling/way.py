@@ -17,9 +17,10 @@ from maild.agents import held, letters, status_mail
 from maild.agents import journey as agents
 from maild.desk import Desk
 from maild.errors import CaseError
+from maild.ingest import header
 from maild.model.case import Case, Status
 from maild.model.decision import Decision, Disposition
-from maild.model.message import SENT, Automatic, MachineSort, MessageKind
+from maild.model.message import SENT, Automatic, Door, MachineSort, MessageKind
 from maild.model.spool import SpoolEntry
 from maild.office import Office
 from maild.plain.domains import fold_address
@@ -60,6 +61,8 @@ def _run(matter: Matter) -> Settled:
     if not mailboxes:
         return ends.for_postmaster(matter)
     mailbox, others = mailboxes[0], mailboxes[1:]
+    if why := _header_too_large(matter):
+        return matter.hold(mailbox, why)
     if matter.entry.client.startswith(SENT) and not matter.by_hand:
         return ends.sent_elsewhere(matter, mailbox)
     if matter.kind is MessageKind.BOUNCE and not matter.by_hand:
@@ -99,6 +102,20 @@ def _run(matter: Matter) -> Settled:
             return matter.end("ignored", reason="asked for their open cases, and was answered")
         matter.trace["status"] = why
     return _as_any(matter, thread, mailbox, others)
+
+
+def _header_too_large(matter: Matter) -> str:
+    """Why a person must look at a mail whose header cannot be read whole; '' for all others, and where one has."""
+    entry = matter.entry
+    if matter.by_hand or matter.history is not None or entry.released_by is not None:
+        return ""
+    ingest = matter.office.settings.main.ingest
+    doors = {Door.SMTP: ingest.smtp, Door.LMTP: ingest.lmtp}.get(entry.door, ())
+    most = max((door.limits.header for door in doors), default=header.BLOCK_LIMIT)
+    octets, count = header.size_of(entry.raw)
+    if octets > most:
+        return f"its header is {octets} bytes long (limits.header is {most})"
+    return f"its header has {count} fields, of which {header.FIELD_LIMIT} are read" if count > header.FIELD_LIMIT else ""
 
 
 def _letter(matter: Matter, thread: Thread, mailbox: str) -> letters.Letter | None:

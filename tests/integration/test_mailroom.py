@@ -1331,3 +1331,23 @@ def test_the_language_of_an_organisation_is_that_of_its_people(store: Store, roo
     room.receive(mail("It smokes, please help me with the printer.", sender="Eve <eve@acme.example>"))
     answer = next(one.message for one in room.outgoing() if one.message.kind.value == "acknowledgement")
     assert "vielen Dank" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "limit", "why"),
+    [
+        ([f"X-Junk-{number}: {'a' * 300}" for number in range(900)], None, "(limits.header is 262144)"),
+        (["X-Junk: a"] * 1100, None, "fields, of which 1000 are read"),
+        (["X-Junk: a"] * 200, "1000B", "(limits.header is 1000)"),
+    ],
+)
+def test_over_long_or_too_many_header_lines_are_taken_and_held(
+    store: Store, rooms: Rooms, headers: list[str], limit: str | None, why: str
+) -> None:
+    room = rooms(store, main={"ingest": {"lmtp": {"listen": "unix:lmtp.sock", **({"limits": {"header": limit}} if limit else {})}}})
+    entry = room.receive(mail(headers=headers))
+    assert entry.state is SpoolState.HELD and why in entry.reason
+    with store.write() as connection:
+        spool.release(connection, entry.seq, "alice")
+    room.work()
+    assert room.entry(entry.id).case is not None
