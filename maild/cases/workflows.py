@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from maild.model.case import Case, Status, StreamEntry, StreamType
 from maild.settings.models import Action, Event, When, Workflow
+from maild.settings.values import WorkingDays
 
 Fits = Callable[[Any], bool]
+Over = Callable[[timedelta | WorkingDays, datetime], datetime]
 
 # Changes of the status that workflows make one after the other are cut at this depth.
 MAX_DEPTH = 5
@@ -56,19 +58,20 @@ def stale(entry: StreamEntry, event: Event, case: Case) -> bool:
     return event is Event.STATUS_CHANGED and entry.data.get("to") != case.status.value
 
 
-def matches(when: When, case: Case, now: datetime, fits: Fits) -> bool:
-    """Whether the case is one that these conditions mean. ``fits`` answers a criterion of the rules."""
+def matches(when: When, case: Case, now: datetime, fits: Fits, over: Over) -> bool:
+    """Whether the case is one that these conditions mean now. ``fits`` answers a criterion of the rules, ``over`` when a stay
+    that began then has lasted so long."""
     if when.status and case.status not in when.status:
         return False
-    if when.for_ is not None and (case.status_since is None or now - case.status_since < when.for_):
+    if when.for_ is not None and (case.status_since is None or over(when.for_, case.status_since) > now):
         return False
     if not all(fits(one) for one in when.criteria):
         return False
-    if not all(matches(one, case, now, fits) for one in when.all):
+    if not all(matches(one, case, now, fits, over) for one in when.all):
         return False
-    if when.any and not any(matches(one, case, now, fits) for one in when.any):
+    if when.any and not any(matches(one, case, now, fits, over) for one in when.any):
         return False
-    return not any(matches(one, case, now, fits) for one in when.none)
+    return not any(matches(one, case, now, fits, over) for one in when.none)
 
 
 def criteria(when: When) -> Iterator[Any]:

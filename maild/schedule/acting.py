@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -30,7 +31,7 @@ from maild.rules.view import View
 from maild.schedule import effects, steps
 from maild.schedule.effects import Done
 from maild.settings.models import Action, Workflow
-from maild.settings.values import lasting
+from maild.settings.values import WorkingDays, lasting
 from maild.store import due, installation, outbox, people, spool
 from maild.threads import organisation_name
 
@@ -65,7 +66,9 @@ class Acting:
                 check = self._checks[id(criterion)] = compile_node(criterion, Context(self.office.ruleset.lists))
             return bool(check.holds(seen[0]))
 
-        return case.merged_into is None and plans.matches(workflow.when, case, self.now, fits)
+        return case.merged_into is None and plans.matches(
+            workflow.when, case, self.now, fits, partial(lasted, self.office, workflow)
+        )  # fmt: skip
 
     def explained(self, workflow: Workflow, case: Case) -> list[tuple[str, bool, str]]:
         """Each criterion of a workflow on a case: what it says, whether it holds, what was seen."""
@@ -176,6 +179,14 @@ class Acting:
         """What a reason says of a moment that fell into downtime; '' for any other."""
         gone = due.downtime_at(self.connection, fell_due)
         return f", late: no maild ran from {gone[0]:%Y-%m-%d %H:%M} to {gone[1]:%Y-%m-%d %H:%M} UTC" if gone else ""
+
+
+def lasted(office: Office, workflow: Workflow, time: timedelta | WorkingDays, since: datetime) -> datetime:
+    """When this time is over that began at ``since``; working days are those of the workflow's calendar."""
+    if isinstance(time, timedelta):
+        return since + time
+    assert workflow.calendar is not None
+    return office.calendars[workflow.calendar].days_later(since, time.count)
 
 
 def held_back(connection: Connection, office: Office, mails: Mapping[str, int], now: datetime) -> dict[str, str]:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from maild.cases import workflows as plans
 from maild.office import Office, open_office
 from maild.schedule import absent, beats, digests, retention, stays
-from maild.schedule.acting import day
+from maild.schedule.acting import day, lasted
 from maild.schedule.effects import Done
 from maild.schedule.ticker import next_fire
 from maild.settings.models import Settings
@@ -75,9 +75,9 @@ def _next_workflow(office: Office, connection: Connection, after: datetime) -> d
     for workflow in stays.timed(office, after):
         for_ = workflow.when.for_
         assert for_ is not None
-        moments = {row.status_since + for_ for row in due.in_status(connection, workflow.when.status)}
+        moments = {lasted(office, workflow, for_, row.status_since) for row in due.in_status(connection, workflow.when.status)}
         if stays.closing(workflow):
-            moments |= {at + for_ for at in due.words_within(connection, workflow.when.status)}
+            moments |= {lasted(office, workflow, for_, at) for at in due.words_within(connection, workflow.when.status)}
         for step, action in enumerate(workflow.do):
             if (every := action.every or workflow.every) is not None:
                 moments |= {at + every for at in due.last_runs(connection, workflow.name, step)}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from maild.cases import workflows as plans
@@ -17,7 +17,7 @@ from maild.model.case import Case, Status
 from maild.office import Office
 from maild.plain.thanks import is_bare_thanks
 from maild.schedule import effects
-from maild.schedule.acting import BATCH, Acting, day, held_back, mails_of, paused
+from maild.schedule.acting import BATCH, Acting, day, held_back, lasted, mails_of, paused
 from maild.schedule.effects import Done
 from maild.settings.models import Action, Workflow
 from maild.settings.values import lasting
@@ -108,13 +108,18 @@ def due_stays(acting: Acting) -> list[Stay]:
 def _staying(acting: Acting, workflow: Workflow, step: int, action: Action) -> Iterable[tuple[int, datetime]]:
     for_, every = workflow.when.for_, action.every or workflow.every
     assert for_ is not None
+    # a working day may end up to a day before its time (a short Friday), and never later than the calendar's day
+    least = for_ if isinstance(for_, timedelta) else timedelta(days=for_.count - 1, hours=-1)
     after: tuple[datetime, int] | None = None
     while True:
         page = due.staying(
-            acting.connection, workflow.name, step, workflow.when.status, acting.now - for_,
+            acting.connection, workflow.name, step, workflow.when.status, acting.now - least,
             acting.now - every if every is not None else None, after, PAGE,
         )  # fmt: skip
-        yield from ((row.number, row.status_since) for row in page)
+        for row in page:
+            if lasted(acting.office, workflow, for_, row.status_since) > acting.now:
+                return  # who came later stays longer
+            yield row.number, row.status_since
         if len(page) < PAGE:
             return
         after = (page[-1].status_since, page[-1].number)
@@ -133,7 +138,7 @@ def why_not(acting: Acting, workflow: Workflow, case: Case) -> str | None:
         for row in due.words_since(acting.connection, case.number, case.status_since):
             if row.kind != "answer" and is_bare_thanks(row.text, case.language):
                 continue
-            return "somebody wrote since" if acting.now - row.at < workflow.when.for_ else None
+            return "somebody wrote since" if lasted(acting.office, workflow, workflow.when.for_, row.at) > acting.now else None
     return None
 
 
@@ -150,7 +155,7 @@ def _on_stay(acting: Acting, stay: Stay) -> None:
     for_ = stay.workflow.when.for_
     assert for_ is not None and case.status_since is not None
     reason = f"{case.status} since {case.status_since:%Y-%m-%d %H:%M} UTC, for {lasting(for_)}"
-    reason += acting.late(stay.since + for_)
+    reason += acting.late(lasted(acting.office, stay.workflow, for_, stay.since))
     keys: dict[int, str] = {}
     for step in stay.steps:
         turn = 0  # a step that is repeated in a stay is named after the time before

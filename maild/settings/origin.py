@@ -16,7 +16,7 @@ from maild.errors import ConfigError
 from maild.settings.load import Reading
 from maild.settings.source import Document
 from maild.settings.times import Absence, AtMost
-from maild.settings.values import Rate, Secret
+from maild.settings.values import Rate, Secret, WorkingDays, lasting
 
 _SHOWN = ("maild.yaml", "directory.yaml", "sla.yaml", "workflows.yaml")
 
@@ -115,6 +115,8 @@ def plain(value: Any) -> Any:
         return value.value
     if isinstance(value, timedelta):
         return written_duration(value)
+    if isinstance(value, WorkingDays):
+        return lasting(value)
     if isinstance(value, Rate):
         return f"{value.count} in {written_duration(value.window)}"
     if isinstance(value, Absence):

@@ -19,7 +19,7 @@ from maild.settings.descriptions import DESCRIPTIONS
 from maild.settings.load import MODELS
 from maild.settings.origin import plain
 from maild.settings.times import Absence, AtMost
-from maild.settings.values import Rate, Secret, size
+from maild.settings.values import Rate, Secret, WorkingDays, size
 
 _INTRO = """\
 # The configuration
@@ -159,7 +159,7 @@ def _type(annotation: Any) -> str:
     if origin is dict:
         return f"mapping of NAME to {_type(arguments[1])}"
     simple = {str: "text", int: "number", bool: "true or false", timedelta: "duration", Rate: "limit",
-              AtMost: "how often", Absence: "absence",
+              AtMost: "how often", Absence: "absence", WorkingDays: "working days",
               Any: "value", Secret: "secret"}  # fmt: skip
     if annotation in simple:
         return simple[annotation]

@@ -108,6 +108,7 @@ def _workflows(value: dict[str, Any]) -> Found:
     for path, workflow in _items(value.get("workflows"), ("workflows",)):
         yield from _when(workflow.get("when"), (*path, "when"))
         yield from _one("calendar", workflow.get("send_within"), (*path, "send_within"))
+        yield from _one("calendar", workflow.get("calendar"), (*path, "calendar"))
         steps = workflow.get("do")
         for where, step in _items(steps, (*path, "do")) if isinstance(steps, list) else [((*path, "do"), steps)]:
             if isinstance(step, dict):

@@ -14,9 +14,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 365 * 86400}
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h|d|w|y)\s*\Z")
+_WORKING_DAYS = re.compile(r"\s*(\d{1,3})\s*wd\s*\Z")
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(B|KB|KiB|MB|MiB|GB|GiB)?\s*\Z", re.IGNORECASE)
 _SIZES = {"b": 1, "kb": 1000, "kib": 1024, "mb": 1000**2, "mib": 1024**2, "gb": 1000**3, "gib": 1024**3}
 _RATE = re.compile(r"\s*(\d+)\s+(?:in|per)\s+(.+?)\s*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingDays:
+    """`15wd`: so many working days of a calendar."""
+
+    count: int
 
 
 def duration(value: Any) -> timedelta:
@@ -32,8 +40,22 @@ def duration(value: Any) -> timedelta:
     return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
 
 
-def lasting(value: timedelta) -> str:
-    """A duration as it is written in the configuration: `15d`, `90m`."""
+def stay(value: Any) -> timedelta | WorkingDays:
+    """How long a case is in a status: a duration, or working days (`15wd`)."""
+    if isinstance(value, WorkingDays):
+        return value
+    match = _WORKING_DAYS.match(value) if isinstance(value, str) else None
+    if match is None:
+        return duration(value)
+    if int(match[1]) == 0:
+        raise ValueError("0wd is no time\nwrite 1wd or more, or for: 0s")
+    return WorkingDays(int(match[1]))
+
+
+def lasting(value: timedelta | WorkingDays) -> str:
+    """A duration as it is written in the configuration: `15d`, `90m`, `15wd`."""
+    if isinstance(value, WorkingDays):
+        return f"{value.count}wd"
     seconds = int(value.total_seconds())
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds and seconds % length == 0:
@@ -77,6 +99,7 @@ def _as_list(value: Any) -> Any:
 
 
 Duration = Annotated[timedelta, BeforeValidator(duration)]
+Stay = Annotated[timedelta | WorkingDays, BeforeValidator(stay, json_schema_input_type=str)]
 Size = Annotated[int, BeforeValidator(size, json_schema_input_type=int | str)]
 RateLimit = Annotated[Rate, BeforeValidator(rate, json_schema_input_type=str)]
 OneOrMore = BeforeValidator(_as_list)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -10,7 +11,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, Valid
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from maild.settings import formats, times
-from maild.settings.values import Duration, Model, OneOrMore
+from maild.settings.values import Duration, Model, OneOrMore, Stay, WorkingDays, lasting
 
 
 class Event(StrEnum):
@@ -53,7 +54,7 @@ class When(Model):
     """
 
     status: Annotated[tuple[formats.StatusWord, ...], OneOrMore] = ()
-    for_: Duration | None = Field(default=None, alias="for")
+    for_: Stay | None = Field(default=None, alias="for")
     any: Annotated[tuple[When, ...], BeforeValidator(_lists_only)] = ()
     all: Annotated[tuple[When, ...], BeforeValidator(_lists_only)] = ()
     none: Annotated[tuple[When, ...], BeforeValidator(_lists_only)] = ()
@@ -173,6 +174,7 @@ class Workflow(Model):
     at_most: times.HowOften | None = None
     every: Duration | None = None
     send_within: str | None = None
+    calendar: str | None = None
     schedule: Annotated[str, AfterValidator(times.cron)] | None = None
     enabled: bool = True
     until: Annotated[str, AfterValidator(times.dates)] | None = None
@@ -188,6 +190,29 @@ class Workflow(Model):
         if self.event is not None and self.schedule is not None:
             raise ValueError("a workflow starts from an event or from a schedule, not from both\nmake two of it")
         return self
+
+    @model_validator(mode="after")
+    def _working_days_of_a_calendar(self) -> Workflow:
+        counted = next((one for one in _stays(self.when) if isinstance(one, WorkingDays)), None)
+        if counted is not None and self.calendar is None:
+            raise ValueError(
+                f"{lasting(counted)} counts working days, and it is not said of which calendar\n"
+                f"write calendar: NAME, one of sla.yaml, or for: {counted.count}d"
+            )
+        if counted is None and self.calendar is not None:
+            raise ValueError(
+                "calendar says which days `wd` counts, and none are counted here\n"
+                "write for: 5wd, or send_within: NAME for the hours in which mails go out"
+            )
+        return self
+
+
+def _stays(when: When) -> Iterator[timedelta | WorkingDays]:
+    """Every time in a status that these conditions name, however deep."""
+    if when.for_ is not None:
+        yield when.for_
+    for part in (*when.any, *when.all, *when.none):
+        yield from _stays(part)
 
 
 __all__ = ["Action", "Assign", "Digest", "Event", "NewCase", "Report", "When", "Workflow"]

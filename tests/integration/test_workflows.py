@@ -242,6 +242,57 @@ def test_mail_to_customers_goes_out_within_the_calendar(having: Make) -> None:
     assert survey.next_at == datetime(2026, 12, 1, 9, 0, tzinfo=UTC)
 
 
+OFFICE = {
+    "calendars": {
+        "office": {"timezone": "Europe/Berlin", "hours": {"mon-thu": "09:00-17:00", "fri": "09:00-12:00"}, "closed": ["2026-12-24..2026-12-28"]}
+    }
+}
+
+
+def test_15d_in_workflows_is_15_x_24_h_and_15wd_are_working_days_of_a_calendar(having: Make) -> None:
+    by_days = {**CLOSE, "name": "Days", "when": {"status": "resolved", "for": "3d"}, "do": [{"tag": ["days"]}]}
+    by_working_days = {**by_days, "name": "Working days", "calendar": "office", "when": {"status": "resolved", "for": "3wd"}, "do": [{"tag": ["working"]}]}
+    room = having(by_days, by_working_days, sla=OFFICE)
+    room.now = datetime(2026, 12, 21, 15, 0, tzinfo=UTC)  # a Monday, 16:00 in Berlin
+    first = room.receive(mail()).case
+    resolve(room, first)
+    room.now = datetime(2026, 12, 21, 15, 30, tzinfo=UTC)
+    resolve(room, room.receive(mail(sender="ann@home.example")).case)
+    room.now = datetime(2026, 12, 24, 14, 59, tzinfo=UTC)
+    assert beat(room) == []
+    assert beat(room, minutes=1) == ["tag days"]
+    assert beat(room, minutes=30) == ["tag days"]
+    room.now = datetime(2026, 12, 29, 14, 59, tzinfo=UTC)  # after Tuesday and Wednesday, and five days closed
+    assert beat(room) == []
+    room.now = datetime(2026, 12, 29, 15, 0, tzinfo=UTC)
+    assert beat(room) == ["tag working"]
+    assert beat(room, minutes=29) == []
+    assert beat(room, minutes=1) == ["tag working"]
+    assert beat(room, days=30) == []
+
+
+def test_a_working_day_that_ends_on_a_short_friday_is_over_when_the_office_closes(having: Make) -> None:
+    room = having({**CLOSE, "calendar": "office", "when": {"status": "resolved", "for": "1wd"}}, sla=OFFICE)
+    room.now = datetime(2026, 12, 3, 15, 0, tzinfo=UTC)  # a Thursday, 16:00 in Berlin
+    resolve(room, room.receive(mail()).case)
+    room.now = datetime(2026, 12, 4, 10, 59, tzinfo=UTC)
+    assert beat(room) == []
+    assert beat(room, minutes=1) == ["set status=closed"]
+
+
+def test_what_people_write_puts_closing_off_by_working_days_too(having: Make) -> None:
+    room = having({**CLOSE, "calendar": "office", "when": {"status": "resolved", "for": "2wd"}}, sla=OFFICE)
+    room.now = datetime(2026, 12, 4, 9, 0, tzinfo=UTC)  # a Friday, 10:00 in Berlin
+    number = room.receive(mail()).case
+    resolve(room, number)
+    room.now = datetime(2026, 12, 7, 9, 0, tzinfo=UTC)
+    reply(room, number, "One more thing you may like to know.")
+    room.now = datetime(2026, 12, 8, 9, 0, tzinfo=UTC)
+    assert beat(room) == []
+    room.now = datetime(2026, 12, 9, 9, 0, tzinfo=UTC)
+    assert beat(room) == ["set status=closed"]
+
+
 def test_more_mails_at_once_than_the_batch_wait_for_approval(having: Make) -> None:
     room = having(REMIND, main={"limits": {"batch": 3}})
     for each in range(4):

@@ -10,7 +10,7 @@ import pytest
 from maild.cases import workflows as plans
 from maild.model.case import Case, Status, StreamEntry, StreamType
 from maild.settings.models import Event, When, Workflow
-from maild.settings.values import lasting
+from maild.settings.values import WorkingDays, lasting
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 
@@ -56,11 +56,16 @@ def test_the_message_that_a_case_began_with_is_no_answer() -> None:
     assert plans.event_of(entry(StreamType.MESSAGE, True, kind="customer"), first=True) is None
 
 
+def over(time: timedelta | WorkingDays, since: datetime) -> datetime:
+    assert isinstance(time, timedelta)
+    return since + time
+
+
 def test_all_keys_must_fit_and_a_list_means_any() -> None:
     case = Case(1, "t", "support", status=Status.OPEN, status_since=NOW - timedelta(days=2))
 
     def means(fits: bool = True, **when: Any) -> bool:
-        return plans.matches(When.model_validate(when), case, NOW, lambda criterion: fits)
+        return plans.matches(When.model_validate(when), case, NOW, lambda criterion: fits, over)
 
     assert means(status=["open", "new"])
     assert not means(status="resolved")
