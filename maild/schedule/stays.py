@@ -108,7 +108,7 @@ def due_stays(acting: Acting) -> list[Stay]:
 def _staying(acting: Acting, workflow: Workflow, step: int, action: Action) -> Iterable[tuple[int, datetime]]:
     for_, every = workflow.when.for_, action.every or workflow.every
     assert for_ is not None
-    # a working day may end up to a day before its time (a short Friday), and never later than the calendar's day
+    # what the database can tell of working days: the last may close up to a day before its time, an hour is for summer time
     least = for_ if isinstance(for_, timedelta) else timedelta(days=for_.count - 1, hours=-1)
     after: tuple[datetime, int] | None = None
     while True:

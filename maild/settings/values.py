@@ -14,7 +14,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 365 * 86400}
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h|d|w|y)\s*\Z")
-_WORKING_DAYS = re.compile(r"\s*(\d{1,3})\s*wd\s*\Z")
+_LONGEST = 100 * _UNITS["y"]  # what is beyond leaves the calendar when it is counted from now
+_WORKING_DAYS = re.compile(r"\s*(\d{1,9})\s*wd\s*\Z")
+_MOST_WORKING_DAYS = 999
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(B|KB|KiB|MB|MiB|GB|GiB)?\s*\Z", re.IGNORECASE)
 _SIZES = {"b": 1, "kb": 1000, "kib": 1024, "mb": 1000**2, "mib": 1024**2, "gb": 1000**3, "gib": 1024**3}
 _RATE = re.compile(r"\s*(\d+)\s+(?:in|per)\s+(.+?)\s*\Z")
@@ -37,19 +39,23 @@ def duration(value: Any) -> timedelta:
     match = _DURATION.match(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError("a duration is a number and a unit: 60s, 15m, 4h, 2d or 1w")
-    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+    seconds = float(match[1]) * _UNITS[match[2]]
+    if seconds > _LONGEST:
+        raise ValueError("a duration is 100 years at most\nwrite 100y or less")
+    return timedelta(seconds=seconds)
 
 
 def stay(value: Any) -> timedelta | WorkingDays:
-    """How long a case is in a status: a duration, or working days (`15wd`)."""
+    """How long a case is in a status: a duration, or working days (`15wd`, 999 at most). Raises ValueError."""
     if isinstance(value, WorkingDays):
         return value
     match = _WORKING_DAYS.match(value) if isinstance(value, str) else None
     if match is None:
         return duration(value)
-    if int(match[1]) == 0:
-        raise ValueError("0wd is no time\nwrite 1wd or more, or for: 0s")
-    return WorkingDays(int(match[1]))
+    count = int(match[1])
+    if not 0 < count <= _MOST_WORKING_DAYS:
+        raise ValueError(f"working days are 1wd to {_MOST_WORKING_DAYS}wd\nwrite one of these, or a duration: 15d")
+    return WorkingDays(count)
 
 
 def lasting(value: timedelta | WorkingDays) -> str:

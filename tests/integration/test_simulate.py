@@ -54,6 +54,17 @@ def test_a_workflow_within_office_hours_is_foretold_without_a_beat_a_minute(
     assert len(looked) < 20
 
 
+def test_working_days_are_foretold_by_their_calendar(store: Store, tmp_path: Path) -> None:
+    by_days = {**CLOSE, "when": {"status": "resolved", "for": "5wd"}, "calendar": "office"}
+    room = made(store, tmp_path, by_days, calendars={"office": {"timezone": "UTC", "hours": {"mon-fri": "09:00-17:00"}}})
+    number = room.receive(mail()).case
+    resolve(room, number)  # Monday 10:00
+    found = simulate.run(room.office.settings, store, room.now, room.now + timedelta(days=20), lambda _at: None)
+    assert [(one.case, one.at.isoformat()) for one in found if one.by.startswith("workflow:")] == [
+        (number, "2026-11-30T10:00:00+00:00")
+    ]
+
+
 def test_what_is_foretold_is_what_happens_and_nothing_is_written(store: Store, tmp_path: Path) -> None:
     repeated = {**REMIND, "do": [{"reply": "reminder", "at_most": 2, "every": "3d"}]}
     room = made(store, tmp_path, CLOSE, SURVEY, repeated, DIGEST)

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from maild.settings import formats, times
-from maild.settings.origin import written_duration
+from maild.settings.origin import plain, written_duration
 from maild.settings.times import AtMost
-from maild.settings.values import duration
+from maild.settings.values import duration, stay
 
 
 @pytest.mark.parametrize(
@@ -106,6 +106,11 @@ def test_targets_that_are_refused(text: str, said: str) -> None:
 @pytest.mark.parametrize("text", ["90s", "15m", "36h", "2d", "0"])
 def test_a_duration_is_written_as_it_is_read(text: str) -> None:
     assert written_duration(duration(text)) == text
+
+
+@pytest.mark.parametrize("text", ["15wd", "1wd", "15d"])
+def test_working_days_are_shown_as_they_are_written(text: str) -> None:
+    assert plain(stay(text)) == text
 
 
 def test_days_that_are_no_days() -> None:
