@@ -62,18 +62,36 @@ def status(settings: Settings, store: Store | None) -> dict[str, Any]:
         }  # fmt: skip
     if living:
         shown["listeners"] = list(living[0].listeners)
-    shown["needs"] = _needs(shown, store, bool(living), smarthost, len({row.config_hash for row in living}))
+    shown["needs"] = _needs(shown, store, bool(living), smarthost, installation.differ(living, now))
     return shown
 
 
-def _needs(shown: dict[str, Any], store: Store, living: bool, smarthost: str | None, hashes: int) -> list[str]:
+def nodes(store: Store) -> tuple[list[dict[str, Any]], bool]:
+    """The daemons on this database, as `maild status --nodes --json` prints them, and whether their configurations differ."""
+    now = clock.now()
+    with store.read() as connection:
+        living = installation.living(connection, now)
+        rows = installation.daemons_known(connection)
+    heard = {row.node for row in living}
+    return [
+        {
+            "node": row.node, "state": "running" if row.node in heard else "silent", "version": row.version,
+            "configuration": row.config_hash, "loaded_at": instant(row.config_loaded_at), "fault": row.config_fault,
+            "pid": row.pid, "started_at": instant(row.started_at), "seen_at": instant(row.seen_at),
+            "listeners": list(row.listeners),
+        }
+        for row in rows
+    ], installation.differ(living, now)  # fmt: skip
+
+
+def _needs(shown: dict[str, Any], store: Store, living: bool, smarthost: str | None, differ: bool) -> list[str]:
     needs: list[str] = []
     if not living:
         needs.append("no daemon runs: start it (systemctl start maild, or maild run)")
     if shown["configuration"]["fault"]:
         needs.append(f"the configuration on disk is refused, the one before it is live: {shown['configuration']['fault'].splitlines()[0]}")
-    if hashes > 1:
-        needs.append("daemons on this database run different configurations: reload them (maild reload)")
+    if differ:
+        needs.append("daemons on this database run different configurations: maild status --nodes, then maild reload on each")
     if shown["spool"]["held"]:
         needs.append(f"{shown['spool']['held']} held: maild spool")
     if shown["spool"]["oldest_seconds"] > TOO_OLD.total_seconds():

@@ -134,6 +134,9 @@ EVENTS: dict[str, Event] = {
         "the clock of this machine jumped; what is due is done slowly",
         "check the time service (timedatectl); held back mail: maild outbox list", "error"),
     # surroundings
+    "nodes.differ": Event(
+        "several daemons on one database run different configurations",
+        "bring the same files to each machine, and run there: maild reload", "error"),
     "incoming.bad": Event(
         "a file in incoming/ could not be taken; it was moved to incoming/bad",
         "look at it; to take it after all: maild deliver --to ADDRESS FILE", "error"),

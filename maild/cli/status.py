@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from maild.cli import show
 from maild.cli.context import Invocation, invocation
+
+if TYPE_CHECKING:
+    from maild.store.unit_of_work import Store
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PARTS = ("automatic", "outbox", "workflows")
@@ -16,7 +19,10 @@ PAUSABLE = (*PARTS, "mailbox NAME", "everything")
 
 def register(app: typer.Typer) -> None:
     @app.command()
-    def status(ctx: typer.Context, json: Json = False) -> None:
+    def status(
+        ctx: typer.Context, json: Json = False,
+        nodes: Annotated[bool, typer.Option("--nodes", help="The daemons on this database; exit 1 when their configurations differ.")] = False,
+    ) -> None:  # fmt: skip
         """Health in one screen; exit 1 when something needs a person."""
         from maild import health
         from maild.errors import ConfigError, TransientError
@@ -30,6 +36,9 @@ def register(app: typer.Typer) -> None:
             if last is None:
                 raise
             settings, faults = last, [str(one) for one in broken.faults]
+        if nodes:
+            _nodes(found.store(), json)
+            return
         try:
             shown = health.status(settings, found.store())
         except TransientError as silent:
@@ -129,3 +138,20 @@ def _named(found: Invocation, what: list[str]) -> str:
             return named
         raise typer.BadParameter(f"there is no mailbox {what[1]!r}; one of {', '.join(found.main().main.mailboxes)}")
     raise typer.BadParameter(f"{named!r} cannot be paused; one of {', '.join(PAUSABLE)}")
+
+
+def _nodes(store: Store | None, json: bool) -> None:
+    """List the daemons; exit 1 when their configurations differ."""
+    from maild import health
+
+    rows, differ = health.nodes(store) if store is not None else ([], False)
+    if json:
+        show.as_json(rows)
+    else:
+        show.table(
+            ["node", "state", "version", "configuration", "loaded", "heard of"],
+            [[one["node"], one["state"], one["version"], one["configuration"][:12], one["loaded_at"], one["seen_at"]] for one in rows],
+        )
+        if differ:
+            show.error("they run different configurations: bring the same files to each machine and run there: maild reload")
+        raise typer.Exit(1 if differ else 0)

@@ -39,7 +39,7 @@ from maild.processes import memory
 from maild.processes.channel import Bell
 from maild.processes.door import arrival, runtime_dir
 from maild.processes.lives import Life
-from maild.schedule import beats, deadlines, held, retention, surveys, sweeps, webhooks
+from maild.schedule import beats, deadlines, held, nodes, retention, surveys, sweeps, webhooks
 from maild.schedule.jumps import JumpWatch
 from maild.schedule.ticker import Tick, Ticker
 from maild.settings.models import Imap, Settings
@@ -287,6 +287,7 @@ class PostOffice:
             Tick("canary", timedelta(seconds=5), in_thread(Canary(self.store, self.settings).look)),
             Tick("backlog", timedelta(seconds=1), in_thread(self._look_at_backlog)),
             Tick("held mail", timedelta(minutes=1), in_thread(lambda now: held.sweep(self.store, office, now))),
+            Tick("nodes", HEARTBEAT, in_thread(lambda now: nodes.compare(self.store, office, now))),
             Tick("sign-ins", timedelta(hours=1), in_thread(lambda now: fetching.tell_of_expiry(self.store, office, now))),
             Tick("retention", timedelta(hours=1), in_thread(lambda now: retention.keep_to(self.store, self.settings.main.retention, now))),
             Tick("compress", timedelta(minutes=5), in_thread(lambda now: sweeps.compress(self.store, now))),

@@ -89,6 +89,7 @@ def figures(store: Store, settings: Settings, now: datetime) -> Any:
         paused = {row.what: True for row in installation.paused(connection, now)}
         fetched = {key: at.timestamp() for key, (at, _) in fetching.states(connection, settings).items() if at}
         daemon = installation.last_daemon(connection)
+        living = installation.living(connection, now)
     return Figures(
         version=__version__, config_hash=settings.hash, accepted=accepted, done=done, spool_pending=waiting["pending"],
         spool_held=waiting["held"], spool_oldest=float(waiting["oldest_seconds"]),
@@ -96,7 +97,7 @@ def figures(store: Store, settings: Settings, now: datetime) -> Any:
         outbox_oldest={state: max(0.0, (now - oldest).total_seconds()) for state, (_, oldest) in unsent.items()},
         oauth_expires={key: ends.timestamp() for key, ends in fetching.sign_ins(settings).items()},
         mailbox_last_fetch=fetched, config_fault=bool(daemon is not None and daemon.config_fault), paused=paused,
-        cases=by_status,
+        cases=by_status, nodes=len(living), nodes_differ=installation.differ(living, now),
     )  # fmt: skip
 
 

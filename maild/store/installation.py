@@ -125,6 +125,18 @@ def living(connection: Connection, now: datetime, within: timedelta = timedelta(
     )
 
 
+def daemons_known(connection: Connection) -> list[Row[Any]]:
+    """Every daemon that did not end in order, also those that were not heard of for long, by name."""
+    return list(connection.execute(select(daemons).order_by(daemons.c.node)))
+
+
+def differ(rows: Sequence[Row[Any]], now: datetime, within: timedelta = timedelta(seconds=60)) -> bool:
+    """Whether these daemons run different configurations, and did so before the last ``within``: a reload goes from
+    machine to machine."""
+    loaded = [row.config_loaded_at for row in rows if row.config_loaded_at]
+    return len({row.config_hash for row in rows}) > 1 and (not loaded or max(loaded) <= now - within)
+
+
 def last_daemon(connection: Connection) -> Row[Any] | None:
     """The daemon that was heard of last, living or not."""
     return connection.execute(select(daemons).order_by(daemons.c.seen_at.desc()).limit(1)).one_or_none()

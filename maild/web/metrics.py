@@ -49,6 +49,8 @@ class Figures:
     deadlines_late: float = 0.0  # how long the oldest deadline that is due has waited for its sweep
     suppressed: Mapping[str, int] = field(default_factory=dict)  # reason -> automatic answers ever
     config_fault: bool = False
+    nodes: int = 0  # daemons on this database that live
+    nodes_differ: bool = False
     paused: Mapping[str, bool] = field(default_factory=dict)  # what -> is paused
     cases: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (status, group or '') -> cases now
     accept_to_case: Durations = Durations()
@@ -76,6 +78,8 @@ class _Collector(Collector):
         yield _gauge("maild_deadlines_late_seconds", "How long the oldest due deadline waits.", f.deadlines_late)
         yield _counter("maild_automatic_suppressed", "Automatic answers not sent.", ("reason",), f.suppressed)
         yield _gauge("maild_config_fault", "1 while a changed configuration is refused.", f.config_fault)
+        yield _gauge("maild_nodes", "Daemons on this database that were heard of within a minute.", f.nodes)
+        yield _gauge("maild_nodes_differ", "1 while they run different configurations.", f.nodes_differ)
         yield _gauge_by("maild_paused", "1 while a part is paused.", ("what",), f.paused)
         yield _gauge_by("maild_cases", "Cases by status and group.", ("status", "group"), f.cases)
         yield self._accept_to_case()

@@ -24,6 +24,8 @@ FIGURES = Figures(
     deadlines_late=0.5,
     suppressed={"limit": 4},
     config_fault=True,
+    nodes=2,
+    nodes_differ=True,
     paused={"outbox": True, "automatic": False},
     cases={("open", "support"): 5, ("closed", ""): 100},
     accept_to_case=Durations.of([0.01, 0.2, 0.2, 4000.0]),
@@ -53,6 +55,7 @@ def test_every_figure_is_printed_under_its_name() -> None:
     assert found["maild_deadlines_late_seconds", ()] == 0.5
     assert found["maild_automatic_suppressed_total", (("reason", "limit"),)] == 4
     assert found["maild_config_fault", ()] == 1
+    assert (found["maild_nodes", ()], found["maild_nodes_differ", ()]) == (2, 1)
     assert found["maild_paused", (("what", "outbox"),)] == 1
     assert found["maild_paused", (("what", "automatic"),)] == 0
     assert found["maild_cases", (("group", "support"), ("status", "open"))] == 5
