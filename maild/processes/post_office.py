@@ -44,6 +44,7 @@ from maild.schedule.jumps import JumpWatch
 from maild.schedule.ticker import Tick, Ticker
 from maild.settings.models import Imap, Settings
 from maild.settings.secrets import read as read_secret
+from maild.settling import later
 from maild.store import announce, cases, installation, outbox, spool, versions
 from maild.store.unit_of_work import Store
 from maild.web.app import Health, make_app
@@ -287,6 +288,7 @@ class PostOffice:
             Tick("canary", timedelta(seconds=5), in_thread(Canary(self.store, self.settings).look)),
             Tick("backlog", timedelta(seconds=1), in_thread(self._look_at_backlog)),
             Tick("held mail", timedelta(minutes=1), in_thread(lambda now: held.sweep(self.store, office, now))),
+            Tick("later mailboxes", timedelta(seconds=2), in_thread(lambda now: later.sweep(self.store, office, now))),
             Tick("nodes", HEARTBEAT, in_thread(lambda now: nodes.compare(self.store, office, now))),
             Tick("sign-ins", timedelta(hours=1), in_thread(lambda now: fetching.tell_of_expiry(self.store, office, now))),
             Tick("retention", timedelta(hours=1), in_thread(lambda now: retention.keep_to(self.store, self.settings.main.retention, now))),

@@ -184,10 +184,18 @@ def _unwanted(matter: Matter) -> str | None:
 
 
 def _mailboxes(matter: Matter) -> list[str]:
-    """The mailboxes this was for, the one named first in To and Cc before the others; raw recipients decide last."""
-    named = [matter.office.addresses.mailbox_of(one.email) for one in (*matter.message.to, *matter.message.cc)]
+    """The mailboxes this was for, the one named first in To and Cc before the others; raw recipients decide last.
+
+    Of a mail that names several of ours each server may deliver one copy after the other: all that it names count with the
+    first copy, so that no race decides. What was passed on to a mailbox that it does not name is for that one alone.
+    """
+    named = [
+        key for one in (*matter.message.to, *matter.message.cc) if (key := matter.office.addresses.mailbox_of(one.email))
+    ]
     known = [key for key in matter.entry.mailboxes if key in matter.office.settings.main.mailboxes]
-    return list(dict.fromkeys([*(key for key in named if key in known), *known]))
+    if matter.entry.client.startswith(SENT) or not set(named) & set(known):
+        return known
+    return list(dict.fromkeys([*named, *known]))
 
 
 def _may_open(matter: Matter) -> bool:

@@ -258,6 +258,15 @@ Index("ix_spool_message_id", spool.c.message_id)
 Index("ix_spool_sender", spool.c.sender)
 Index("ix_spool_received_at", spool.c.received_at)
 
+# Further mailboxes that a mail came to when it was settled already, or being settled: their groups hear of it still.
+later_mailboxes = Table(
+    "later_mailboxes",
+    metadata,
+    Column("spool_seq", BigInteger, ForeignKey("spool.seq"), nullable=False),
+    Column("mailbox", String(120), nullable=False),
+    PrimaryKeyConstraint("spool_seq", "mailbox"),
+)
+
 raw_messages = Table(
     "raw_messages",
     metadata,

@@ -35,8 +35,8 @@ from sqlalchemy.sql.elements import ColumnElement
 from maild.model.case import Status
 from maild.model.message import Door
 from maild.model.spool import Arrival, SpoolEntry, SpoolState
-from maild.store.inserting import insert_rows
-from maild.store.schema import among, canary_decisions, cases, raw_messages, spool
+from maild.store.inserting import insert_or_ignore, insert_rows
+from maild.store.schema import among, canary_decisions, cases, later_mailboxes, raw_messages, spool
 from maild.store.unit_of_work import Store, database_clock
 
 TRIES = 3
@@ -116,12 +116,36 @@ def _digest_key(connection: Connection, arrival: Arrival) -> str:
 
 def _add_recipients(connection: Connection, seq: int, arrival: Arrival) -> None:
     row = connection.execute(
-        select(spool.c.rcpt_tos, spool.c.mailboxes).where(spool.c.seq == seq).with_for_update()
+        select(spool.c.rcpt_tos, spool.c.mailboxes, spool.c.state).where(spool.c.seq == seq).with_for_update()
     ).one()
     rcpt_tos = list(dict.fromkeys([*row.rcpt_tos, *arrival.envelope.rcpt_tos]))
     mailboxes = list(dict.fromkeys([*row.mailboxes, *arrival.mailboxes]))
     if rcpt_tos != row.rcpt_tos or mailboxes != row.mailboxes:
         connection.execute(update(spool).where(spool.c.seq == seq).values(rcpt_tos=rcpt_tos, mailboxes=mailboxes))
+    further = [key for key in mailboxes if key not in row.mailboxes]
+    if further and row.state != SpoolState.PENDING.value:
+        insert_or_ignore(connection, later_mailboxes, [{"spool_seq": seq, "mailbox": key} for key in further])
+
+
+_came_later = (
+    select(later_mailboxes.c.spool_seq, later_mailboxes.c.mailbox, spool.c.disposition, spool.c.import_id)
+    .join(spool, spool.c.seq == later_mailboxes.c.spool_seq)
+    .where(spool.c.state.not_in(_WAITING))
+    .order_by(later_mailboxes.c.spool_seq, later_mailboxes.c.mailbox)
+    .limit(100)
+)
+
+
+def came_later(connection: Connection) -> list[Row[Any]]:
+    """Settled messages and the mailboxes that they came to too late to be settled for: (spool_seq, mailbox, disposition,
+    import_id)."""
+    return list(connection.execute(_came_later))
+
+
+def take_later(connection: Connection, seq: int, mailbox: str) -> bool:
+    """Take one of `came_later` in hand; whether it was still there."""
+    mine = and_(later_mailboxes.c.spool_seq == seq, later_mailboxes.c.mailbox == mailbox)
+    return bool(connection.execute(delete(later_mailboxes).where(mine)).rowcount)
 
 
 def lease(

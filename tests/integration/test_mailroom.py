@@ -23,6 +23,7 @@ from maild.model.case import Status, StreamType
 from maild.model.outbox import OutboxEntry, OutgoingKind
 from maild.model.spool import SpoolState
 from maild.plain.tokens import verify_id
+from maild.settling import later
 from maild.store import audit, cases, migrate, people, schema, spool
 from maild.store.unit_of_work import Store
 
@@ -927,6 +928,67 @@ def test_f54_one_mail_to_two_mailboxes_makes_one_case_in_the_first_named(room: R
         ("acknowledgement", "jo@home.example"), ("notification", "alice@example.com"),
         ("notification", "bob@example.com"), ("notification", "carol@example.com"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["both waiting", "one after the other"])
+@pytest.mark.parametrize("order", [["support", "billing"], ["billing", "support"]])
+def test_f54_copies_that_come_one_by_one_make_one_case_in_the_first_named(room: Room, order: list[str], at_once: bool) -> None:
+    raw = mail(to="billing@example.com", headers=["Cc: support@example.com"])
+    for one in order:
+        seen = room.put(raw, [f"{one}@example.com"])
+        if not at_once:
+            room.work()
+    room.work()
+    later.sweep(room.store, room.office, room.now)
+    assert room.numbers() == [1]
+    case = room.case(room.entry(seen).case)
+    assert (case["mailbox"], case["group"], case["followers"]) == ("billing", "billing", ["group:support"])
+    assert sorted(kinds(room.fresh())) == [
+        ("acknowledgement", "jo@home.example"), ("notification", "alice@example.com"),
+        ("notification", "bob@example.com"), ("notification", "carol@example.com"),
+    ]  # fmt: skip
+
+
+def test_a_mailbox_in_bcc_whose_copy_comes_later_is_told_and_follows(room: Room) -> None:
+    raw = mail("It smokes.")
+    room.receive(raw)
+    room.fresh()
+    room.put(raw, ["billing@example.com"])
+    assert later.sweep(room.store, room.office, room.now) == 1
+    assert later.sweep(room.store, room.office, room.now) == 0
+    case = room.case(1)
+    assert (room.numbers(), case["mailbox"], case["followers"]) == ([1], "support", ["group:billing"])
+    (told,) = room.fresh()
+    assert told.message.recipients == ("carol@example.com",)
+    assert "It smokes." in told.message.text
+    assert "sent to billing@example.com, too" in told.message.text
+    assert any("also sent to billing@example.com" in text for text in stream(room, 1, StreamType.FIELD))
+
+
+def test_a_copy_that_comes_while_the_mail_is_being_settled_is_not_forgotten(room: Room) -> None:
+    raw = mail()
+    room.put(raw)
+    entries = spool.lease(room.store, "test#1", limit=5, max_bytes=1 << 20, seconds=60.0)
+    room.put(raw, ["billing@example.com"])
+    assert later.sweep(room.store, room.office, room.now) == 0  # not before it is settled
+    Mailroom(room.store, room.office).process(entries, room.now)
+    assert later.sweep(room.store, room.office, room.now) == 1
+    assert room.case(1)["followers"] == ["group:billing"]
+
+
+def test_what_is_passed_on_to_a_mailbox_that_it_does_not_name_is_for_that_one(room: Room) -> None:
+    room.receive(mail(to="support@example.com"), ["billing@example.com"])
+    case = room.case(1)
+    assert (case["mailbox"], case["followers"]) == ("billing", [])
+
+
+def test_a_copy_for_another_mailbox_of_discarded_mail_makes_nothing(store: Store, rooms: Rooms) -> None:
+    room = rooms(store, rules=[{"name": "no", "when": {"subject": {"contains": "spam"}}, "discard": "spam"}])
+    raw = mail(subject="spam")
+    room.receive(raw)
+    room.put(raw, ["billing@example.com"])
+    assert later.sweep(room.store, room.office, room.now) == 0
+    assert room.numbers() == []
 
 
 def test_one_mail_to_two_addresses_of_one_mailbox_makes_one_case(room: Room) -> None:
