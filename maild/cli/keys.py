@@ -78,16 +78,23 @@ def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
             problem = "" if said == ["ok"] else f"; damaged: {said[0]}"
         show.line(f"schema {have or 'none'}, this maild needs {want}" + (problem or "; sound"))
         if have != want or problem:
-            show.error("run: maild db upgrade" if not problem else "stop maild and restore a backup")
+            newer = "the database is newer: upgrade maild here too" if have and have > want else "run: maild db upgrade"
+            show.error(newer if not problem else "stop maild and restore a backup")
             raise typer.Exit(1)
 
     @db.command()
-    def upgrade(ctx: typer.Context) -> None:
+    def upgrade(
+        ctx: typer.Context,
+        plan: Annotated[bool, typer.Option("--plan", help="Change nothing: say what would be done, what it locks and for how long.")] = False,
+    ) -> None:  # fmt: skip
         """Bring the database to the schema that this maild needs (make a backup first)."""
         from maild.cli.context import become_owner
         from maild.office import open_store
 
         found = invocation(ctx)
+        if plan:
+            _plan(found.store())
+            return
         become_owner(found.main().state_dir)
         show.line(open_store(found.main()).create_or_upgrade() or "the schema is up to date")
 
@@ -200,3 +207,27 @@ def _in_doubt(store: Store, to: Path | None) -> None:
         show.line("  maild outbox discard ID …     # those that did go out")
     show.line("  systemctl start maild         # or: maild run")
     show.line("  maild resume outbox")
+
+
+def _plan(store: Store | None) -> None:
+    """Say what an upgrade would do."""
+    from maild.store import migrate
+
+    if store is None:
+        show.line("there is no database yet: maild run makes it")
+        return
+    have, want = migrate.versions(store)
+    steps = migrate.plan(store)
+    if not steps:
+        show.line(f"schema {have}: nothing to do")
+        return
+    oldest = max(one.works_with for one in steps)
+    beside = have is not None and have >= oldest
+    show.line(f"from schema {have} to {want}, in one transaction:")
+    for one in steps:
+        show.line(f"  {one.version}  {one.what.rstrip('.')}: {one.locks}")
+    show.line(
+        "daemons of the version before may go on meanwhile: upgrade the machines one by one" if beside
+        else f"stop every daemon first: what needs a schema below {oldest} cannot work with the new one"
+    )  # fmt: skip
+    show.line("first: maild backup FILE --verify; then: maild db upgrade (or start the new maild, which does it)")

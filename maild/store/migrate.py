@@ -1,6 +1,7 @@
 """This is where maild brings a database from one schema to the next, with Alembic, under a lock.
 
-An older schema is upgraded, a newer one refused: an older program must not write into tables that it does not know.
+An older schema is upgraded. A newer one is refused, unless it says that programs for an older one may go on beside it
+(``works_with`` of its migration: expand first, contract a version later), so that several machines upgrade one by one.
 Every process looks at its start, and nearly always there is nothing to do: the versions are compared without Alembic,
 whose import alone costs more time and memory than all of the store.
 """
@@ -11,6 +12,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +21,12 @@ from sqlalchemy import Connection, inspect, text
 from maild.errors import ConfigError, Fault
 
 if TYPE_CHECKING:
+    from alembic.config import Config
+
     from maild.store.unit_of_work import Store
 
 _LOCK = 0x6D61696C64  # "maild", for PostgreSQL's advisory lock
+_WORKS_WITH = "schema_works_with"
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
@@ -50,6 +55,8 @@ def bring_up_to_date(store: Store, *, upgrade: bool) -> str:
         return ""
     place = store.url.render_as_string(hide_password=True)
     if have is not None and have not in known():
+        if _works_beside(store, have, want):
+            return ""
         raise ConfigError(
             [Fault(place, 0, 0, f"the database has schema {have}, newer than this maild knows ({want})",
                    "run the newer maild, or restore a backup made by this version")]
@@ -62,17 +69,65 @@ def bring_up_to_date(store: Store, *, upgrade: bool) -> str:
         with connection.execution_options(maild_write=True).begin():
             if version(connection) != want:
                 _upgrade(connection)
+                _say_what_works(connection, want)
     return f"schema {have} upgraded to {want}" if have else f"made the database with schema {want}"
 
 
-def _upgrade(connection: Connection) -> None:
-    from alembic import command
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One migration: its schema, what it is for, what it locks and for how long, and the oldest schema whose programs may
+    go on beside it."""
+
+    version: str
+    what: str
+    locks: str
+    works_with: str
+
+
+def plan(store: Store) -> list[Step]:
+    """The migrations that `maild db upgrade` would run, in their order."""
+    have, _ = versions(store)
+    return [one for one in _steps() if have is None or one.version > have]
+
+
+def _steps() -> list[Step]:
+    from alembic.script import ScriptDirectory
+
+    scripts = reversed(list(ScriptDirectory.from_config(_config()).walk_revisions()))
+    return [Step(one.revision, one.doc, one.module.locks, one.module.works_with) for one in scripts]
+
+
+def _config() -> Config:
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS))
+    return config
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+
+    config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _say_what_works(connection: Connection, want: str) -> None:
+    """Leave word for older programs, together with the schema that it is about."""
+    oldest = max(one.works_with for one in _steps())
+    connection.execute(text("DELETE FROM meta WHERE key = :key"), {"key": _WORKS_WITH})
+    connection.execute(
+        text("INSERT INTO meta (key, value) VALUES (:key, :value)"), {"key": _WORKS_WITH, "value": f"{want} {oldest}"}
+    )
+
+
+def _works_beside(store: Store, have: str, ours: str) -> bool:
+    """Whether a program for schema ``ours`` may work in a database of the newer schema ``have``."""
+    with store.engine.connect() as connection:
+        said = connection.execute(text("SELECT value FROM meta WHERE key = :key"), {"key": _WORKS_WITH}).scalar() or ""
+    about, _, oldest = said.partition(" ")
+    return about == have and bool(oldest) and ours >= oldest
 
 
 def prepare_numbers(connection: Connection, first: int) -> None:

@@ -791,3 +791,48 @@ def test_the_configuration_of_the_tests_passes_the_check(tmp_path: Path) -> None
 def test_versions_say_what_is_there_and_what_is_known(store: Store) -> None:
     have, want = migrate.versions(store)
     assert have == want
+
+
+def newer(store: Store, version: str, word: str) -> Store:
+    """The database as a newer maild left it, opened by this one."""
+    with store.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})
+        connection.execute(text("DELETE FROM meta WHERE key = 'schema_works_with'"))
+        if word:
+            connection.execute(text("INSERT INTO meta (key, value) VALUES ('schema_works_with', :word)"), {"word": word})
+    return store
+
+
+def test_a_new_schema_works_with_the_version_before_so_that_nodes_upgrade_one_by_one(store: Store) -> None:
+    here = migrate.known()[-1]
+    with store.read() as connection:
+        word = connection.execute(text("SELECT value FROM meta WHERE key = 'schema_works_with'")).scalar()
+    assert word == f"{here} 0001"  # what this one says to older programs
+    assert newer(store, "0099", f"0099 {here}").create_or_upgrade() == ""
+    with store.read() as connection:
+        assert migrate.version(connection) == "0099"
+
+
+@pytest.mark.parametrize("word", ["", "0099 0098", "0098 0001"], ids=["no word", "contracted", "a word about another schema"])
+def test_a_newer_schema_that_does_not_say_so_is_refused(sqlite: Store, word: str) -> None:
+    with pytest.raises(ConfigError, match="newer than this maild knows"):
+        newer(sqlite, "0099", word).create_or_upgrade()
+
+
+def test_the_plan_of_an_upgrade_says_what_it_locks_and_changes_nothing(tmp_path: Path) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    (tmp_path / "maild.db").touch()
+    old = Store(f"sqlite:///{tmp_path}/maild.db", tmp_path)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    with old.engine.connect() as connection, connection.execution_options(maild_write=True).begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+    assert [(one.version, one.works_with) for one in migrate.plan(old)] == [("0004", "0001")]
+    assert all(one.what and one.locks for one in migrate.plan(old))
+    assert migrate.versions(old)[0] == "0003"
+    assert old.create_or_upgrade() == "schema 0003 upgraded to 0004"
+    assert migrate.plan(old) == []
+    old.close()

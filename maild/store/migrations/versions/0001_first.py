@@ -12,6 +12,9 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+works_with = "0001"
+locks = "makes all tables; there is nothing to lock"
+
 
 def upgrade() -> None:
     op.create_table(

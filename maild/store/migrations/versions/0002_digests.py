@@ -12,6 +12,9 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+works_with = "0001"
+locks = "makes two tables and the index over the words of answers; a second for a thousand answers"
+
 # FTS5 keeps no copy of the text (content=faq); the triggers keep its words in step with the table.
 _FTS5 = (
     "CREATE VIRTUAL TABLE faq_words USING fts5(question, answer, content='faq', content_rowid='id', "

@@ -12,6 +12,9 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+works_with = "0001"
+locks = "adds empty columns to users and makes a table; a moment, whatever the size"
+
 
 def upgrade() -> None:
     for name in ("auto_reply_at", "auto_reply_until", "absence_told_at"):

@@ -10,6 +10,9 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+works_with = "0001"
+locks = "makes a table; a moment, whatever the size"
+
 
 def upgrade() -> None:
     op.create_table(
