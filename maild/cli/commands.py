@@ -12,6 +12,7 @@ from maild.cli import (
     check,
     config,
     daemon,
+    doctor,
     faq,
     history,
     init,
@@ -34,7 +35,7 @@ from maild.cli import (
 
 def register(app: typer.Typer, noun: Callable[[str], typer.Typer]) -> None:
     """Add every command to the command line; ``noun`` makes a group of commands on one noun."""
-    for module in (init, daemon, check, config, status, journal, inspect, oauth, bundle):
+    for module in (init, daemon, check, doctor, config, status, journal, inspect, oauth, bundle):
         module.register(app)
     for module_ in (rules, template, case, timelog, faq, mail, people, spool, outbox, trace, keys, history, time_):
         module_.register(app, noun)

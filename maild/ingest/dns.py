@@ -58,6 +58,24 @@ class Resolver:
         return found
 
 
+def records(name: str, kind: str) -> list[str]:
+    """The MX (host names, the preferred first; `.` for none) or TXT records of a name, [] where there are none. Raises
+    TimeoutError where nobody answers."""
+    import dns.exception
+    import dns.resolver
+
+    try:
+        answer = dns.resolver.resolve(name, kind, lifetime=PATIENCE)
+    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        return []
+    except dns.exception.DNSException as error:
+        raise TimeoutError(f"{name}: {error}") from error
+    if kind == "MX":
+        hosts = sorted((one.preference, one.exchange.to_text()) for one in answer)
+        return [host.rstrip(".") or "." for _, host in hosts]
+    return [b"".join(one.strings).decode("utf-8", "replace") for one in answer]
+
+
 def check_dkim(raw: bytes, message: Message, from_: Address | None, ask: Ask) -> tuple[AuthResult, str]:
     """Whether a valid signature of the domain of ``from_`` covers this whole mail, and a line on what was seen.
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 import ssl
+from datetime import UTC, datetime
 from pathlib import Path
+
+_HAS_EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED
 
 
 class Unusable(ValueError):
     """A certificate or key that cannot be used; ``str(error)`` says which and why."""
+
+
+class Expired(Unusable):
+    """A certificate whose time is over."""
 
 
 def serving() -> ssl.SSLContext:
@@ -63,3 +70,37 @@ def trusting(ca_file: str) -> ssl.SSLContext:
         raise Unusable(f"{ca_file} holds no certificate in PEM form") from None
     except OSError as error:
         raise Unusable(f"{ca_file} cannot be read: {(error.strerror or str(error)).lower()}") from None
+
+
+def ends(certificate: str, key: str) -> datetime:
+    """When the certificate in this file ends; ``key`` is the PEM text of its key.
+
+    Python reads certificates only out of a handshake: one is made in memory with it, trusting it alone. Raises Expired,
+    Unusable, PermissionError.
+    """
+    server = serving()
+    load_chain(server, certificate, "", key_in=key)
+    client = trusting(certificate)
+    client.check_hostname = False
+    client.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours, theirs = client.wrap_bio(back, there), server.wrap_bio(there, back, server_side=True)
+    waiting = [ours, theirs]
+    try:
+        for _ in range(20):  # a handshake takes two turns
+            for side in list(waiting):
+                try:
+                    side.do_handshake()
+                except ssl.SSLWantReadError:
+                    continue
+                waiting.remove(side)
+            if not waiting:
+                break
+    except ssl.SSLCertVerificationError as error:
+        if error.verify_code == _HAS_EXPIRED:
+            raise Expired(f"{certificate} has expired") from None
+        raise Unusable(f"{certificate}: {error.verify_message}") from None
+    except ssl.SSLError as error:
+        raise Unusable(f"{certificate}: {error.reason or error}") from None
+    found = ours.getpeercert() or {}
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(found["notAfter"])), UTC)

@@ -19,6 +19,7 @@ from functools import lru_cache
 
 ID_LENGTH = 75  # with the angle brackets: Python's email package makes ids of 78 and more into encoded-words
 SIGNATURE_LENGTH = 26  # base32 characters of 5 bits: 130 bits of HMAC-SHA-256
+_SIGNED_BYTES = 20  # base32 takes five at a time; no more than these are looked at
 SERIAL_LENGTH = 10
 KEY_BYTES = 16
 
@@ -157,7 +158,12 @@ def is_loop_mark(keyring: Keyring, value: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _signature(key: bytes, purpose: str, keyid: str, parts: tuple[str, ...]) -> str:
-    # A key for each purpose; the parts cannot hold the separator, so no two lists of parts give the same text.
-    purpose_key = hmac.digest(key, b"maild " + purpose.encode("utf-8"), hashlib.sha256)
-    digest = hmac.digest(purpose_key, "\0".join((keyid, *parts)).encode("ascii"), hashlib.sha256)
-    return base64.b32encode(digest).decode("ascii").lower()[:SIGNATURE_LENGTH]
+    # The parts cannot hold the separator, so no two lists of parts give the same text.
+    digest = hmac.digest(_purpose_key(key, purpose), "\0".join((keyid, *parts)).encode("ascii"), hashlib.sha256)
+    return base64.b32encode(digest[:_SIGNED_BYTES]).decode("ascii").lower()[:SIGNATURE_LENGTH]
+
+
+@lru_cache(maxsize=64)
+def _purpose_key(key: bytes, purpose: str) -> bytes:
+    """A key of its own for each purpose."""
+    return hmac.digest(key, b"maild " + purpose.encode("utf-8"), hashlib.sha256)

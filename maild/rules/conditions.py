@@ -43,14 +43,14 @@ class Check:
         if self.absent:
             return None if any(value.strip() or not self.blank for value in values) else ()
         for i, value in enumerate(values):
-            words: list[str] = []
+            words: Words = ()
             for test in self._tests:
                 fits = test(view, i)
                 if fits is None:
                     break
-                words.extend(fits)
+                words += fits
             else:
-                return tuple(words) or (cut(value, 60),)
+                return words or (cut(value, 60),)
         return None
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from operator import contains
 from typing import Any
 
 from maild.plain import patterns
@@ -98,7 +97,7 @@ def _test(field: str, operator: str, operand: Any, context: Context) -> Test:
             table = {is_needle(field, each): each for each in operand}
             return lambda view, i: _one(table.get(is_value(view, field, i)))
         case "contains":
-            return _texts(field, [(fold(each), each) for each in operand], contains)
+            return _texts(field, [(fold(each), each) for each in operand], lambda _text, _needle: True)
         case "contains_all":
             needles = [(fold(each), each) for each in operand]
             return lambda view, i: operand if all(needle in view.folded(field)[i] for needle, _ in needles) else None
@@ -127,11 +126,14 @@ def _test(field: str, operator: str, operand: Any, context: Context) -> Test:
 
 
 def _texts(field: str, needles: Sequence[tuple[str, str]], fits: Callable[[str, str], bool]) -> Test:
-    """Whether the folded value and a needle (folded, as it was written) fit: asked of every rule, so with little around."""
+    """Whether the folded value and a needle (folded, as it was written) fit: asked of every rule, so with little around.
+
+    ``fits`` is asked only where the needle is in the text at all.
+    """
 
     def test(view: Any, i: int) -> Words | None:
         text = view.folded(field)[i]
-        return tuple([written for needle, written in needles if fits(text, needle)]) or None
+        return tuple([written for needle, written in needles if needle in text and fits(text, needle)]) or None
 
     return test
 
