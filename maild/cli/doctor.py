@@ -23,16 +23,17 @@ def register(app: typer.Typer) -> None:
         from maild.cli.connect import attempts
         from maild.errors import ConfigError, TransientError
         from maild.ingest.dns import records
+        from maild.office import open_store
         from maild.workbench.doctor import Finding, State, examine
 
-        found = invocation(ctx)
-        settings = found.main()
+        settings = invocation(ctx).main()
         store = None
         seen: list[Finding] = []
         try:
-            store = found.store()
+            store = open_store(settings)  # not opened, only its place is looked at: as root, secrets stay readable
         except (TransientError, ConfigError) as error:
             seen.append(Finding("database", State.FAULT, str(error), "bring it back, then look again"))
+            _line(seen[-1], json)
         for one in examine(settings, store, records, clock.now()):
             seen.append(one)
             _line(one, json)

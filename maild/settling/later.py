@@ -9,11 +9,15 @@ from __future__ import annotations
 from datetime import datetime
 
 from maild.desk import Desk
+from maild.log import get_logger
 from maild.model.case import StreamEntry, StreamType
 from maild.model.message import Address
 from maild.office import Office
 from maild.store import agents, cases, people, spool
+from maild.store.savepoint import apart
 from maild.store.unit_of_work import Store
+
+log = get_logger("later")
 
 
 def sweep(store: Store, office: Office, now: datetime) -> int:
@@ -25,8 +29,14 @@ def sweep(store: Store, office: Office, now: datetime) -> int:
         with store.write() as connection:
             if spool.take_later(connection, one.spool_seq, one.mailbox):
                 desk = Desk(office, connection, now, cause=one.spool_seq, silent=one.import_id is not None)
-                done += _follow(desk, one.spool_seq, one.mailbox, "answer" if one.disposition == "answer" else "new_case")
+                with apart(connection, _failed):
+                    done += _follow(desk, one.spool_seq, one.mailbox, "answer" if one.disposition == "answer" else "new_case")
     return done
+
+
+def _failed(error: Exception) -> None:
+    """What broke on one of them keeps the others waiting no longer."""
+    log.error("sweep.failed", sweep="later mailboxes", reason=error, exc_info=error)
 
 
 def _follow(desk: Desk, seq: int, mailbox: str, event: str) -> bool:

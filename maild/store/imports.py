@@ -15,6 +15,7 @@ from maild.store.schema import (
     contact_addresses,
     contacts,
     imports,
+    later_mailboxes,
     message_ids,
     messages,
     participants,
@@ -98,6 +99,7 @@ def undo(connection: Connection, number: int, by: str, now: datetime) -> Undone 
         connection.execute(delete(stream).where(stream.c.case_number.in_(block)))
         connection.execute(delete(cases).where(cases.c.number.in_(block)))
     for block in _blocks(entries):
+        connection.execute(delete(later_mailboxes).where(later_mailboxes.c.spool_seq.in_(block)))
         connection.execute(delete(spool).where(spool.c.seq.in_(block)))
     for block in _blocks(sorted({row.contact_id for row in gone if row.contact_id is not None})):
         _remove_strangers(connection, block)

@@ -72,7 +72,7 @@ def accept(connection: Connection, arrivals: Sequence[Arrival], import_id: int |
     for arrival, digest in zip(arrivals, digests, strict=True):
         if digest in known:
             seq, spool_id = known[digest]
-            _add_recipients(connection, seq, arrival)
+            _add_recipients(connection, seq, arrival, history=import_id is not None)
             result.append((spool_id, False))
             continue
         spool_id = uuid.uuid4().hex[:12]
@@ -91,7 +91,7 @@ def accept(connection: Connection, arrivals: Sequence[Arrival], import_id: int |
         if added is None:  # another door stored it a moment ago
             row = connection.execute(select(spool.c.seq, spool.c.id).where(spool.c.digest == digest)).one()
             known[digest] = (row.seq, row.id)
-            _add_recipients(connection, row.seq, arrival)
+            _add_recipients(connection, row.seq, arrival, history=import_id is not None)
             result.append((row.id, False))
             continue
         insert_rows(connection, raw_messages, {"seq": added, "raw": envelope.raw, "encoding": ""})
@@ -114,7 +114,8 @@ def _digest_key(connection: Connection, arrival: Arrival) -> str:
     return recent or f"{arrival.digest}@{at.isoformat()}"
 
 
-def _add_recipients(connection: Connection, seq: int, arrival: Arrival) -> None:
+def _add_recipients(connection: Connection, seq: int, arrival: Arrival, *, history: bool) -> None:
+    """A copy's recipients and mailboxes count as the first one's; ``history`` (an import's) sets nothing off."""
     row = connection.execute(
         select(spool.c.rcpt_tos, spool.c.mailboxes, spool.c.state).where(spool.c.seq == seq).with_for_update()
     ).one()
@@ -123,7 +124,7 @@ def _add_recipients(connection: Connection, seq: int, arrival: Arrival) -> None:
     if rcpt_tos != row.rcpt_tos or mailboxes != row.mailboxes:
         connection.execute(update(spool).where(spool.c.seq == seq).values(rcpt_tos=rcpt_tos, mailboxes=mailboxes))
     further = [key for key in mailboxes if key not in row.mailboxes]
-    if further and row.state != SpoolState.PENDING.value:
+    if further and not history and row.state != SpoolState.PENDING.value:
         insert_or_ignore(connection, later_mailboxes, [{"spool_seq": seq, "mailbox": key} for key in further])
 
 

@@ -12,6 +12,7 @@ from builders import Room, mail, office
 
 from maild import clock, history
 from maild.model.case import Status
+from maild.settling import later
 from maild.store import imports, schema
 from maild.store.unit_of_work import Store
 
@@ -152,3 +153,25 @@ def test_an_imported_mail_that_was_held_and_is_let_go_on_mails_nobody(room: Room
     room.work()
     assert [room.case(one)["status"] for one in room.numbers()] == ["closed"]
     assert room.outgoing() == []
+
+
+def test_old_mail_of_a_second_mailbox_tells_nobody_of_what_came_live_to_the_first(room: Room, tmp_path: Path) -> None:
+    raw = mail(message_id="jo0@x.example", sender="jo@jo.example", date=ago(3))
+    case = room.receive(raw, mail_from="jo@jo.example").case
+    room.fresh()
+    assert len(room.office.settings.main.mailboxes) > 1
+    history.run(
+        room.office.settings, room.store, history.find(folder(tmp_path, "old", raw)), "billing@example.com",
+        status=Status.CLOSED, live=False, by="root", path=tmp_path / "old",
+    )  # fmt: skip
+    assert later.sweep(room.store, room.office, room.now) == 0
+    assert (room.fresh(), room.case(case)["followers"]) == ([], [])
+
+
+def test_an_import_is_taken_back_also_where_a_copy_for_another_mailbox_waits(room: Room, tmp_path: Path) -> None:
+    (raw,) = thread(50)
+    number, _ = filed(room, folder(tmp_path, "old", raw))
+    room.put(raw, ["billing@example.com"])
+    with room.store.write() as connection:
+        assert imports.undo(connection, number, "root", clock.now()) == imports.Undone(cases=1, messages=1, kept=())
+    assert later.sweep(room.store, room.office, room.now) == 0

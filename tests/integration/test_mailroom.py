@@ -976,6 +976,26 @@ def test_a_copy_that_comes_while_the_mail_is_being_settled_is_not_forgotten(room
     assert room.case(1)["followers"] == ["group:billing"]
 
 
+def test_a_copy_that_cannot_be_told_of_keeps_no_other_waiting(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    first, second = mail(subject="first"), mail(subject="second", message_id="two@home.example")
+    room.receive(first)
+    room.receive(second)
+    room.put(first, ["billing@example.com"])
+    room.put(second, ["billing@example.com"])
+    whole = Desk.notify
+
+    def broken(desk: Desk, case: Any, *args: Any, **how: Any) -> list[str]:
+        if case.title == "first":
+            raise RuntimeError("a fault of ours")
+        return whole(desk, case, *args, **how)
+
+    monkeypatch.setattr(Desk, "notify", broken)
+    assert later.sweep(room.store, room.office, room.now) == 1
+    assert [room.case(number)["followers"] for number in (1, 2)] == [[], ["group:billing"]]
+
+
 def test_what_is_passed_on_to_a_mailbox_that_it_does_not_name_is_for_that_one(room: Room) -> None:
     room.receive(mail(to="support@example.com"), ["billing@example.com"])
     case = room.case(1)
