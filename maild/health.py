@@ -76,7 +76,7 @@ def nodes(store: Store) -> tuple[list[dict[str, Any]], bool]:
     return [
         {
             "node": row.node, "state": "running" if row.node in heard else "silent", "version": row.version,
-            "configuration": row.config_hash, "loaded_at": instant(row.config_loaded_at), "fault": row.config_fault,
+            "configuration": row.config_hash, "shared": row.shared_hash, "loaded_at": instant(row.config_loaded_at), "fault": row.config_fault,
             "pid": row.pid, "started_at": instant(row.started_at), "seen_at": instant(row.seen_at),
             "listeners": list(row.listeners),
         }

@@ -150,7 +150,7 @@ def _nodes(store: Store | None, json: bool) -> None:
     else:
         show.table(
             ["node", "state", "version", "configuration", "loaded", "heard of"],
-            [[one["node"], one["state"], one["version"], one["configuration"][:12], one["loaded_at"], one["seen_at"]] for one in rows],
+            [[one["node"], one["state"], one["version"], (one["shared"] or one["configuration"])[:12], one["loaded_at"], one["seen_at"]] for one in rows],
         )
         if differ:
             show.error("they run different configurations: bring the same files to each machine and run there: maild reload")

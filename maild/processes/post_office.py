@@ -173,6 +173,7 @@ class Living:
         """The heartbeat, as it is stored."""
         return {
             "node": self.node, "pid": self.pid, "version": __version__, "config_hash": settings.hash,
+            "shared_hash": settings.shared_hash,
             "config_loaded_at": loaded_at, "listeners": self.listeners, "started_at": self.started_at, "seen_at": now,
         }  # fmt: skip
 

@@ -35,7 +35,7 @@ def compare(store: Store, office: Office, now: datetime) -> bool:
         installation.set_meta(connection, _TOLD, now.isoformat() if differ else "")
         if not differ:
             return False
-        each = "\n".join(f"{row.node}: configuration {row.config_hash[:12]}, maild {row.version}" for row in rows)
+        each = "\n".join(f"{row.node}: configuration {(row.shared_hash or row.config_hash)[:12]}, maild {row.version}" for row in rows)
         Desk(office, connection, now).tell_admins(
             "the daemons on this database run different configurations",
             "bring the same files to each machine and run there: maild reload (maild status --nodes lists them)", each,

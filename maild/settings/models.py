@@ -6,6 +6,7 @@ The rule files have their models in `settings.rule_models`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -464,6 +465,10 @@ class WorkflowsYaml(Model):
     workflows: tuple[Workflow, ...] = ()
 
 
+# Keys of maild.yaml in which the machines on one database may differ: their doors, places and logs.
+_A_MACHINES_OWN = {"database", "state_dir", "ingest", "web", "log", "metrics", "workers", "watch"}
+
+
 class Settings(Model):
     """The whole configuration. ``rules`` holds the rule files' models in the order of trial (settings.rule_models).
 
@@ -489,6 +494,14 @@ class Settings(Model):
     hash: str = ""
     rules_folder: Path | None = None
     forced: bool = False
+
+    @property
+    def shared_hash(self) -> str:
+        """SHA-256 (hex) over what all daemons on one database should have alike: everything but what is a machine's own."""
+        found = hashlib.sha256(self.main.model_dump_json(exclude=_A_MACHINES_OWN).encode())
+        others = sorted((Path(name).name, digest) for name, digest in self.files.items() if Path(name).name != "maild.yaml")
+        found.update("".join(f"\n{name} {digest}" for name, digest in others).encode())
+        return found.hexdigest()
 
     def away(self, at: datetime) -> frozenset[str]:
         """The users whom directory.yaml calls away on this day, each by the calendar of where they live."""

@@ -131,10 +131,10 @@ def daemons_known(connection: Connection) -> list[Row[Any]]:
 
 
 def differ(rows: Sequence[Row[Any]], now: datetime, within: timedelta = timedelta(seconds=60)) -> bool:
-    """Whether these daemons run different configurations, and did so before the last ``within``: a reload goes from
+    """Whether these daemons run different configurations (but for what is a machine's own), and did so before the last ``within``: a reload goes from
     machine to machine."""
     loaded = [row.config_loaded_at for row in rows if row.config_loaded_at]
-    return len({row.config_hash for row in rows}) > 1 and (not loaded or max(loaded) <= now - within)
+    return len({row.shared_hash for row in rows if row.shared_hash}) > 1 and (not loaded or max(loaded) <= now - within)
 
 
 def last_daemon(connection: Connection) -> Row[Any] | None:

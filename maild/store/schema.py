@@ -117,6 +117,7 @@ daemons = Table(
     Column("pid", Integer, nullable=False),
     Column("version", String(40), nullable=False),
     Column("config_hash", String(64), nullable=False),
+    Column("shared_hash", String(64)),  # of what all daemons should have alike; NULL from a maild before 0004
     Column("config_loaded_at", Instant),
     Column("config_fault", Text),
     Column("listeners", Json, nullable=False),

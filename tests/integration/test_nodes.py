@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
-from builders import Room, daemons_at_once
+from builders import Room, configuration, daemons_at_once
 
 from maild import clock, health
 from maild.schedule import nodes
+from maild.settings.load import load
 from maild.store import installation
 from maild.store.unit_of_work import Store
 
@@ -19,7 +22,7 @@ Rooms = Callable[..., Room]
 def beat(store: Store, node: str, configuration: str, now: datetime, loaded: datetime) -> None:
     with store.write() as connection:
         installation.heartbeat(connection, {
-            "node": node, "pid": 7, "version": "0.1.0", "config_hash": configuration, "config_loaded_at": loaded,
+            "node": node, "pid": 7, "version": "0.1.0", "config_hash": configuration, "shared_hash": configuration, "config_loaded_at": loaded,
             "listeners": [], "started_at": loaded, "seen_at": now,
         })  # fmt: skip
 
@@ -80,3 +83,15 @@ def test_status_names_configurations_that_differ(store: Store, rooms: Rooms, mon
     both(room, "1" * 64, "2" * 64, loaded=room.now - timedelta(seconds=90))
     assert any("maild status --nodes" in one for one in health.status(room.office.settings, store)["needs"])
     assert health.nodes(store)[1]
+
+
+def test_what_is_a_machines_own_may_differ(tmp_path: Path) -> None:
+    def shared(name: str, **parts: Any) -> str:
+        return load(configuration(tmp_path / name, **parts)).shared_hash
+
+    same = shared("a")
+    own = {"ingest": {"smtp": {"listen": "127.0.0.1:2599"}}, "workers": 3, "state_dir": str(tmp_path), "log": {"format": "json"}}
+    assert shared("b", main=own) == same
+    assert shared("c", main={"language": "de"}) != same
+    assert shared("d", rules=[{"name": "A", "when": {"subject": {"contains": "x"}}, "discard": "x"}]) != same
+    assert shared("e", directory={"users": {"alice": {"name": "Alice X"}}}) != same

@@ -1,4 +1,4 @@
-"""Further mailboxes that a mail came to after it was settled."""
+"""Further mailboxes that a mail came to after it was settled, and what daemons should have alike."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ branch_labels = None
 depends_on = None
 
 works_with = "0001"
-locks = "makes a table; a moment, whatever the size"
+locks = "makes a table and adds an empty column to daemons; a moment, whatever the size"
 
 
 def upgrade() -> None:
+    op.add_column("daemons", sa.Column("shared_hash", sa.String(length=64), nullable=True))
     op.create_table(
         "later_mailboxes",
         sa.Column("spool_seq", sa.BigInteger(), nullable=False),
