@@ -149,8 +149,9 @@ def _nodes(store: Store | None, json: bool) -> None:
         show.as_json(rows)
     else:
         show.table(
-            ["node", "state", "version", "configuration", "loaded", "heard of"],
-            [[one["node"], one["state"], one["version"], (one["shared"] or one["configuration"])[:12], one["loaded_at"], one["seen_at"]] for one in rows],
+            ["node", "state", "version", "configuration", "in common", "loaded", "heard of"],
+            [[one["node"], one["state"], one["version"], one["configuration"][:12], (one["shared"] or "")[:12], one["loaded_at"], one["seen_at"]]
+             for one in rows],
         )
         if differ:
             show.error("they run different configurations: bring the same files to each machine and run there: maild reload")
