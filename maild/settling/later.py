@@ -11,13 +11,15 @@ from datetime import datetime
 from maild.desk import Desk
 from maild.log import get_logger
 from maild.model.case import StreamEntry, StreamType
-from maild.model.message import Address
+from maild.model.message import Address, MessageKind
 from maild.office import Office
 from maild.store import agents, cases, people, spool
 from maild.store.savepoint import apart
 from maild.store.unit_of_work import Store
 
 log = get_logger("later")
+
+_FOLLOWED = (MessageKind.CUSTOMER.value, MessageKind.LIST.value)  # answers by agents and machines bring no group in (answering)
 
 
 def sweep(store: Store, office: Office, now: datetime) -> int:
@@ -44,6 +46,8 @@ def _follow(desk: Desk, seq: int, mailbox: str, event: str) -> bool:
     row = agents.message_of(desk.connection, seq)
     case = cases.get(desk.connection, row.case_number, lock=True) if row is not None else None
     if box is None or not box.group or row is None or case is None or case.group == box.group:
+        return False
+    if event == "answer" and row.kind not in _FOLLOWED:
         return False
     follower = f"group:{box.group}"
     if follower in cases.followers_of(desk.connection, case.number):

@@ -976,6 +976,18 @@ def test_a_copy_that_comes_while_the_mail_is_being_settled_is_not_forgotten(room
     assert room.case(1)["followers"] == ["group:billing"]
 
 
+@pytest.mark.parametrize("machine", [True, False], ids=["a machine's", "the customer's"])
+def test_an_answers_later_copy_brings_a_group_in_as_one_in_time_would(room: Room, machine: bool) -> None:
+    room.receive(mail())
+    headers = [f"In-Reply-To: <{room.signed_id(1)}>", *(["Auto-Submitted: auto-replied"] if machine else [])]
+    raw = mail("I am away.", subject="Re: It does not work", message_id="again@home.example", headers=headers)
+    room.receive(raw)
+    room.fresh()
+    room.put(raw, ["billing@example.com"])
+    assert later.sweep(room.store, room.office, room.now) == (0 if machine else 1)
+    assert room.case(1)["followers"] == ([] if machine else ["group:billing"])
+
+
 def test_a_copy_that_cannot_be_told_of_keeps_no_other_waiting(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
