@@ -54,6 +54,7 @@ from maild.workbench.canary import Canary
 log = get_logger(__name__)
 
 HEARTBEAT = timedelta(seconds=10)
+BEAT = timedelta(seconds=1)  # how often it is asked whether an event, a deadline or a schedule is due
 IMAP_LEASE_SECONDS = 120.0
 NICE = 15  # behind the workers: nobody waits for what it does
 PAUSE_HEEDED = 0.05  # seconds: one look for what goes out within them
@@ -283,7 +284,7 @@ class PostOffice:
 
         return [
             Tick("heartbeat", HEARTBEAT, in_thread(self._heartbeat)),
-            Tick("beat", timedelta(seconds=1), in_thread(self._beat)),
+            Tick("beat", BEAT, in_thread(self._beat)),
             Tick("log", timedelta(milliseconds=500), in_thread(lambda _now: self.store.empty_log())),
             Tick("webhooks", timedelta(seconds=2), in_thread(lambda now: webhooks.deliver(self.store, now))),
             Tick("canary", timedelta(seconds=5), in_thread(Canary(self.store, self.settings).look)),
