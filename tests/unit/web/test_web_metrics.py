@@ -90,4 +90,4 @@ def test_the_reference_names_every_metric_and_its_alerts_know_no_others() -> Non
     assert [name for name in names if f"| `{name}" not in page] == []
     used = set(re.findall(r"maild_[a-z_]+", page.split("## Alerts")[1]))
     assert used - names == set()
-    assert page.count("- alert:") == 6
+    assert page.count("- alert:") == 7
